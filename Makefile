@@ -1,0 +1,50 @@
+# `make demo` and `make test` need python3 (3.11 or newer), python3-venv, make and pip's network.
+# Each makes what it needs in .venv and is quick the second time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test sweep lint docs bench clean
+.DEFAULT_GOAL := test
+
+# One stamp an extra: a change of pyproject.toml installs again, nothing else does.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.base $(VENV)/.test
+
+demo: $(VENV)/.base
+	$(BIN)/hauberk demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+# Every long sweep in full; `make test` runs a seeded tenth of each.
+sweep: $(VENV)/.test
+	HAUBERK_SWEEP=full $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.dev
+	@for script in benchmarks/[a-z]*.py; do echo "# $$script" >&2; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist docs/_build

@@ -1,0 +1,133 @@
+"""Binding a request to its account's venue: keys sign for their venue and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from hauberk.accounts import Account
+from hauberk.errors import Denied
+from hauberk.ports import Venue, Venues
+from hauberk.request import Request
+
+# Unreserved, sub-delimiters, ":" and "@" (RFC 3986, 3.3), and percent-encoded bytes other than
+# "%", "/", "\", ".", "?", "#" and controls, which servers and proxies decode at will.
+_SEGMENT: Final = (
+    r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]"
+    r"|%(?!25|2[fFeE3]|5[cC]|3[fF]|[01][0-9A-Fa-f]|7[fF])[0-9A-Fa-f]{2})"
+)
+_PATH: Final = re.compile(rf"(?:/(?!\.{{1,2}}(?:/|\Z)){_SEGMENT}+)+/?\Z")
+_REMEMBERED: Final = 1_024
+
+
+@frozen(eq=False)
+class Binding:
+    """An account with its venue and the only base URLs that it may be used for.
+
+    Attributes:
+        name: The account's name.
+        account: Its configuration.
+        venue: Its venue file.
+        bases: `scheme://host[:port]`, without a trailing slash.
+    """
+
+    name: str
+    account: Account
+    venue: Venue
+    bases: tuple[str, ...]
+    _paths: dict[str, str] = field(init=False, factory=dict, repr=False)
+
+    def path(self, url: str) -> str:
+        """Check a URL and return its path.
+
+        Raises:
+            Denied: It is not exactly a base URL of the venue and a plain path.
+        """
+        path = self._paths.get(url)
+        if path is None:
+            path = self._checked_path(url)
+            if len(self._paths) >= _REMEMBERED:
+                self._paths.clear()
+            self._paths[url] = path
+        return path
+
+    def _checked_path(self, url: str) -> str:
+        for base in self.bases:
+            if url.startswith(base):
+                path = url[len(base) :]
+                if _PATH.match(path):
+                    return path
+        raise Denied("kernel", f"account {self.name!r}: {_why(url, self.bases)}")
+
+    def judged(self, request: Request) -> Request:
+        """Return the request with its operation, after every check that needs no plugin.
+
+        Raises:
+            Denied: Its URL is not of the venue, or a parameter is both in query and body.
+        """
+        path = self.path(request.url)
+        if request.body and request.params:
+            both = {name for name, _ in self.venue.body_params(request)} & {
+                name for name, _ in request.params
+            }
+            if both:
+                raise Denied("kernel", f"parameter {sorted(both)[0]!r} is in both query and body")
+        operation = self.venue.operation(request.method, path, request.params, request.body)
+        return request.stamped(request.id, operation)
+
+    def without_credentials(self, request: Request) -> Request:
+        """Return what observers and recorders may see of a judged request."""
+        if not request.headers:
+            return request
+        hidden = self.venue.credential_headers | {"authorization", "cookie", "proxy-authorization"}
+        kept = tuple(pair for pair in request.headers if pair[0].lower() not in hidden)
+        return request if kept == request.headers else request.amend(headers=kept)
+
+
+def bind_accounts(accounts: Mapping[str, Account], venues: Venues | None) -> dict[str, Binding]:
+    """Bind every account to its venue.
+
+    Raises:
+        HauberkError: A venue is unknown; says which names are near.
+    """
+    if venues is None:
+        return {}
+    bindings = {}
+    for name, account in accounts.items():
+        venue = venues.venue(account.venue)
+        bases = (account.base_url.rstrip("/"),) if account.base_url else tuple(venue.bases)
+        bindings[name] = Binding(name, account, venue, bases)
+    return bindings
+
+
+def host(url: str) -> str:
+    """Scheme, host and port of a URL that was checked."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _why(url: str, bases: tuple[str, ...]) -> str:
+    """Say which rule a refused URL breaks, without repeating what may be a secret in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the URL cannot be read"
+    if "@" in parts.netloc:
+        return "the URL holds user information before its host"
+    if "#" in url:
+        return "the URL has a fragment"
+    if "?" in url:
+        return "the URL has a query: give parameters in params, so that guards can judge them"
+    base = f"{parts.scheme}://{parts.netloc}"
+    if base not in bases:
+        return f"{base[:100]} is none of its venue's base URLs ({', '.join(bases)})"
+    if not parts.path:
+        return "the URL has no path"
+    if "//" in parts.path:
+        return "the path contains //"
+    if re.search(r"(?:^|/)\.{1,2}(?:/|\Z)", parts.path):
+        return "the path contains a dot segment"
+    return "the path holds an encoded slash, dot, percent or control, or a character not allowed"

@@ -1,0 +1,417 @@
+"""The only place that calls a hook.
+
+pluggy's own loop lets any plugin turn, swallow, reorder or silence a denial (FACTS 1). This one
+asks in the snapshot's order, stops at the first objection, takes nothing for an answer but exact
+types, attributes every failure, and lets nobody say "allow".
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from hauberk.binding import host
+from hauberk.errors import HauberkError
+from hauberk.frames import _CURRENT, Frame
+from hauberk.records import Event, Identity, Incident, Login, Outcome
+from hauberk.registry import Impl
+from hauberk.request import Request, Response
+from hauberk.verdicts import Deny, Verdict, Wait
+
+log = logging.getLogger("hauberk")
+
+#: One call in so many, by implementation, is timed for the statistics.
+SAMPLE_EVERY: Final = 16
+Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
+
+# What hooks are given besides requests, with their fields, to notice and undo a change.
+_FIELDS: Final[dict[type, attrgetter[tuple[object, ...]]]] = {
+    kind: attrgetter(*(a.name for a in attrs.fields(kind)))
+    for kind in (Response, Login, Incident, Event)
+}
+
+
+class HookFailed(Exception):
+    """A hook raised, or answered what it may not."""
+
+    def __init__(self, impl: Impl, why: str, cause: BaseException | None = None) -> None:
+        super().__init__(impl.name, why)
+        self.impl = impl
+        self.why = why
+        self.cause = cause
+
+
+class Watch:
+    """Dispatches under way, for the watchdog, and the limits on a guard's time.
+
+    Args:
+        now: The monotonic clock, nanoseconds.
+        warn_ns: A guard that takes longer is named.
+        deny_ns: A request whose guard took longer is denied.
+    """
+
+    def __init__(self, now: Callable[[], int], warn_ns: int, deny_ns: int) -> None:
+        self.now = now
+        self.warn_ns = warn_ns
+        self.deny_ns = deny_ns
+        self.active: dict[int, Frame] = {}
+        self.passes = itertools.count()
+        #: Set by the first overrun: from then on every guard of every pass is timed.
+        self.is_wary = False
+
+    def look(self) -> list[str]:
+        """Name the guards that are overrunning right now, each once a pass."""
+        names = []
+        now = self.now()
+        for frame in tuple(self.active.values()):
+            impl = frame.impl
+            if impl is None or frame.named is impl or now - frame.since_ns <= self.warn_ns:
+                continue
+            names.append(impl.name)
+            self.name(frame, impl, now - frame.since_ns)
+        return names
+
+    def name(self, frame: Frame, impl: Impl, took_ns: int) -> None:
+        """Count and log an overrun, once a pass and guard."""
+        self.is_wary = True
+        if frame.named is not impl:
+            frame.named = impl
+            impl.overran()
+            log.warning(
+                "%s has been judging for %.3f s and holds up its request", impl.name, took_ns / 1e9
+            )
+
+
+def ask(
+    guards: Sequence[Impl], request: Request, frame: Frame, watch: Watch, shadow: bool = False
+) -> Finding | None:
+    """Ask guards in order about a request, up to the first objection, wait or amendment.
+
+    Reading the clock costs as much as two calls, so only one pass in `SAMPLE_EVERY` times each
+    guard; the others are timed as a whole, and the watchdog names who holds one up.
+
+    Args:
+        guards: Implementations of `on_request`, in order.
+        request: As it now stands.
+        frame: This dispatch; afterwards `frame.impl` is the last that was asked.
+        watch: The limits on a guard's time.
+        shadow: Go on past what would stop the request, and note it in `frame.passed_over`.
+
+    Returns:
+        Who answered what, or `None` when nobody objects.
+    """
+    token = _CURRENT.set(frame)
+    now = watch.now
+    timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
+    frame.named = None
+    began = frame.since_ns = now()
+    watch.active[id(frame)] = frame
+    try:
+        for impl in guards:
+            frame.impl = impl
+            # Not atomic by the language, but nothing can switch threads inside it in CPython.
+            impl.calls += 1
+            try:
+                verdict = impl.function(request)
+            except BaseException as error:
+                verdict = _raised(impl, error)
+            if timed:
+                verdict = _timed(impl, verdict, frame, watch)
+            if verdict is not None or type(request) is not Request:
+                verdict = _admissible(impl, request, verdict)
+                if verdict is not None:
+                    if not shadow:
+                        return _in_time(impl, verdict, frame, watch, began)
+                    frame.passed_over.append((impl, verdict))
+        if now() - began > watch.warn_ns and guards:
+            found = _in_time(guards[-1], None, frame, watch, began)
+            if not shadow:
+                return found
+            frame.passed_over += [found] if found else []
+    finally:
+        del watch.active[id(frame)]
+        _CURRENT.reset(token)
+    return None
+
+
+def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = None) -> Any:
+    """Call any hook but `on_request`, contained.
+
+    Args:
+        impl: What to call.
+        args: Its arguments.
+        is_open: Whether it may call back into the guard.
+        frame: The dispatch it belongs to, if there is one already.
+
+    Returns:
+        Whatever it returned; the caller checks it.
+
+    Raises:
+        HookFailed: It raised, or changed what it was given (which is put back).
+        KeyboardInterrupt: It was interrupted.
+    """
+    frame = frame or Frame(is_open=is_open)
+    before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
+    kinds = [type(arg) for arg in args]
+    token = _CURRENT.set(frame)
+    frame.impl = impl
+    impl.calls += 1
+    try:
+        answer = impl.function(*args)
+    except KeyboardInterrupt:
+        impl.failed()
+        raise
+    except BaseException as error:
+        impl.failed()
+        raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
+    finally:
+        _CURRENT.reset(token)
+        changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
+    if any(changed):
+        impl.failed()
+        _discard(answer)
+        raise HookFailed(impl, "changed what it was given")
+    if inspect.isawaitable(answer) and not impl.is_async:
+        impl.failed()
+        _discard(answer)
+        raise HookFailed(impl, "returned an awaitable, which nobody would await")
+    return answer
+
+
+async def acall(impl: Impl, *args: Any) -> Any:
+    """Call an `async def` observer or responder and await it, contained like `call`.
+
+    Raises:
+        HookFailed: It raised, or changed what it was given.
+    """
+    frame = Frame(is_open=True)
+    _CURRENT.set(frame)  # in the context of the task that this runs in
+    before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
+    kinds = [type(arg) for arg in args]
+    try:
+        answer = await call(impl, *args, is_open=True, frame=frame)
+    except HookFailed:
+        raise
+    except BaseException as error:
+        impl.failed()
+        raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
+    changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
+    if any(changed):
+        impl.failed()
+        raise HookFailed(impl, "changed what it was given")
+    return answer
+
+
+async def acontained(impl: Impl, *args: Any) -> None:
+    """Call an `async def` observer whose failure must stop nothing: it is counted and logged."""
+    try:
+        await acall(impl, *args)
+    except HookFailed as failure:
+        log.warning("%s.%s %s", impl.name, impl.hook, failure.why)
+
+
+def sign(impl: Impl, request: Request, frame: Frame) -> Request:
+    """Have a request signed.
+
+    Raises:
+        HookFailed: The signer raised, or did not return a valid request.
+    """
+    signed = call(impl, request, frame=frame)
+    if type(signed) is not Request:
+        impl.failed()
+        raise HookFailed(impl, f"returned {_kind(signed)} instead of a Request")
+    if (problem := signed.problem()) is not None:
+        impl.failed()
+        raise HookFailed(impl, f"returned a Request whose {problem}")
+    return signed
+
+
+def judge_login(impl: Impl, login: Login) -> Deny | Identity | None:
+    """Ask one guard about a login; only the authenticator is shown password and code.
+
+    Raises:
+        HookFailed: It raised, or answered what it may not.
+    """
+    answer = call(impl, login if impl.may_authenticate else login.without_secrets())
+    if answer is None:
+        return None
+    if type(answer) is Deny or type(answer) is Identity:
+        if (problem := answer.problem()) is not None:
+            impl.failed()
+            raise HookFailed(impl, f"returned {type(answer).__name__} whose {problem}")
+        if type(answer) is Identity and not impl.may_authenticate:
+            impl.failed()
+            raise HookFailed(impl, "returned an Identity without the grant 'authenticate'")
+        return answer
+    impl.failed()
+    raise HookFailed(impl, f"returned {_kind(answer)}, which on_login may not")
+
+
+def respond(impl: Impl, incident: Incident) -> Any:
+    """Call one responder: an `Outcome`, or an awaitable of one from an `async def`.
+
+    Raises:
+        HookFailed: It raised, or answered what it may not.
+    """
+    answer = call(impl, incident, is_open=True)
+    return answer if inspect.isawaitable(answer) else outcome(impl, answer)
+
+
+def outcome(impl: Impl, answer: object) -> Outcome:
+    """Check what a responder said it did.
+
+    Raises:
+        HookFailed: It is neither an `Outcome` nor `None`.
+    """
+    if answer is None:
+        return Outcome("nothing said", plugin=impl.name)
+    if type(answer) is Outcome and answer.problem() is None:
+        return attrs.evolve(answer, plugin=impl.name)
+    impl.failed()
+    raise HookFailed(impl, f"returned {_kind(answer)}, which on_incident may not")
+
+
+def contained(impl: Impl, *args: Any, is_open: bool = False) -> Any:
+    """Call a hook whose failure must stop nothing: it is counted and logged.
+
+    Returns:
+        Its answer, or `None` after a failure.
+    """
+    try:
+        return call(impl, *args, is_open=is_open)
+    except HookFailed as failure:
+        log.warning("%s.%s %s", impl.name, impl.hook, failure.why)
+        return None
+
+
+def end(guards: Sequence[Impl], request: Request, left: bool, why: str, frame: Frame) -> None:
+    """Tell each guard that was asked how the request ended, whatever any of them does.
+
+    Raises:
+        KeyboardInterrupt: One was interrupted; raised after all were told.
+    """
+    interrupted = None
+    for impl in guards:
+        if impl.end is None:
+            continue
+        try:
+            call(impl.end, request, left, why, frame=frame)
+        except HookFailed as failure:
+            log.warning("%s.on_end %s", impl.name, failure.why)
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+def told(error: BaseException, limit: int = 200) -> str:
+    """Describe an exception in one line that cannot break out of a log."""
+    try:
+        text = "".join(c if c.isprintable() else "?" for c in str(error)[:limit])
+    except Exception:  # a hostile __str__
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _told(impl: Impl, error: BaseException) -> str:
+    """A signer's and an authenticator's exception may quote a secret: only its type is told."""
+    if impl.hook in ("sign_request", "on_login") and not isinstance(error, HauberkError):
+        return type(error).__name__
+    return told(error)
+
+
+def _raised(impl: Impl, error: BaseException) -> Deny:
+    impl.failed()
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return Deny(f"on_request raised {told(error)}")
+
+
+def _timed(impl: Impl, verdict: object, frame: Frame, watch: Watch) -> Any:
+    """Take a guard's time; too long for a request is a denial by that guard."""
+    now = watch.now()
+    took = now - frame.since_ns
+    frame.since_ns = now
+    impl.sample(took)
+    if took > watch.warn_ns:
+        watch.name(frame, impl, took)
+    if took > watch.deny_ns and type(verdict) is not Deny:
+        _discard(verdict)
+        return Deny(f"took {took / 1e9:.3f} s, more than a guard may")
+    return verdict
+
+
+def _in_time(
+    impl: Impl, verdict: Verdict, frame: Frame, watch: Watch, began: int
+) -> Finding | None:
+    """Hold a pass that was too long against whom the watchdog saw, else against all of it."""
+    took = watch.now() - began
+    if took > watch.warn_ns:
+        watch.is_wary = True
+    if took > watch.deny_ns and type(verdict) is not Deny:
+        slow = frame.named or impl
+        seen = "" if frame.named else " together with the guards before it"
+        return slow, Deny(f"took {took / 1e9:.3f} s{seen}, more than a guard may")
+    return None if verdict is None else (impl, verdict)
+
+
+def _admissible(impl: Impl, request: Request, answer: object) -> Verdict:
+    """Reduce whatever a guard did to something that it may do."""
+    if _put_back(request, Request, None):
+        return _failed(impl, answer, "changed the request behind its back")
+    return _exact(impl, request, answer)
+
+
+def _exact(impl: Impl, request: Request, answer: object) -> Verdict:
+    if answer is None:
+        return None
+    if type(answer) is Deny or type(answer) is Wait:
+        problem = answer.problem()
+        return answer if problem is None else _failed(impl, answer, f"{_kind(answer)}: {problem}")
+    if type(answer) is not Request:
+        what = "an awaitable" if inspect.isawaitable(answer) else _kind(answer)
+        return _failed(impl, answer, f"returned {what}, which on_request may not")
+    if not impl.may_amend:
+        return _failed(impl, answer, "amended the request without the grant 'amend'")
+    if (problem := answer.problem()) is not None:
+        return _failed(impl, answer, f"returned a Request whose {problem}")
+    if answer.account != request.account or answer.id != request.id:
+        return _failed(impl, answer, "changed the request's account or id")
+    if host(answer.url) != host(request.url):
+        return _failed(impl, answer, "changed the request's host")
+    # Returning what is already so is no amendment: a guard that clamps need not compare.
+    return None if answer == request else answer
+
+
+def _failed(impl: Impl, answer: object, why: str) -> Deny:
+    impl.failed()
+    _discard(answer)
+    return Deny(why)
+
+
+def _put_back(value: object, kind: type, before: tuple[object, ...] | None) -> bool:
+    """Undo a change that a hook made behind the value's back; say whether there was one."""
+    changed = type(value) is not kind
+    if changed:
+        object.__setattr__(value, "__class__", kind)
+    if before is not None and _FIELDS[kind](value) != before:
+        changed = True
+        for attribute, was in zip(attrs.fields(kind), before, strict=True):
+            object.__setattr__(value, attribute.name, was)
+    return changed
+
+
+def _discard(answer: object) -> None:
+    """Close a coroutine that will not be awaited, so that it does not warn later."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+
+
+def _kind(answer: object) -> str:
+    return type(answer).__name__

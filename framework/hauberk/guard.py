@@ -1,0 +1,353 @@
+"""`Guard`: what a bot holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from hauberk import dispatch, frames, offloop
+from hauberk.clock import SystemClock
+from hauberk.dispatch import HookFailed
+from hauberk.drivers import Drivers
+from hauberk.errors import Denied, MisuseError
+from hauberk.frames import Frame
+from hauberk.kernel import Kernel
+from hauberk.plan import Plan
+from hauberk.ports import Clock
+from hauberk.protocol import Cleared, Steps, clearing
+from hauberk.records import Identity, Incident, Login, Severity
+from hauberk.registry import Impl
+from hauberk.request import Operation, Request, Response
+from hauberk.settings import Mode
+from hauberk.snapshot import Snapshot
+from hauberk.verdicts import Deny
+
+if TYPE_CHECKING:
+    from hauberk.batch import SignedBatch, Verdicts
+
+log = logging.getLogger("hauberk")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+#: Cleared requests that may still be settled; the oldest are forgotten first.
+_UNSETTLED: Final = 100_000
+
+
+class Guard:
+    """Stands between a bot and its exchanges. Usable from any thread and event loop.
+
+    `hauberk.open` makes one from `hauberk.yml`; this constructor is for programs and tests that
+    bring their own parts.
+
+    Args:
+        plan: Settings and plugins.
+        clock: Time, and the only way to wait.
+        replan: Makes the plan anew, for `reload`.
+
+    Raises:
+        StartFailed: A required plugin did not start.
+        PluginRefused: A plugin breaks a rule of registration, or the order does not stand.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        clock: Clock | None = None,
+        replan: Callable[[], Plan] | None = None,
+    ) -> None:
+        self._replan = replan
+        self._unsettled: dict[str, Request] = {}
+        self._kernel = Kernel(plan, clock or SystemClock())
+        self._drivers = Drivers(self._kernel)
+
+    def clear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
+        """Have a request judged, paced and signed; wait if it must.
+
+        Args:
+            request: Unsigned.
+            timeout_s: How long it may wait in all; `kernel.timeout_s` unless given.
+
+        Returns:
+            The signed request; send it, then `settle`.
+
+        Raises:
+            Denied: It may not leave; names the plugin and the reason.
+            ReentrancyError: Called from inside a guard.
+            ClosedError: The guard is closed or belongs to a parent process.
+        """
+        return self._left(self._drivers.run(self._clearing(request, timeout_s, off_loop=False)))
+
+    async def aclear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
+        """The same for asyncio: guards marked `@blocking` run off the loop, the others on it."""
+        steps = self._clearing(request, timeout_s, off_loop=True)
+        return self._left(await self._drivers.arun(steps))
+
+    def settle(self, cleared: Cleared, response: Response | BaseException) -> None:
+        """Say what came back, once for each cleared request.
+
+        Args:
+            cleared: What `clear` returned.
+            response: The answer, or the exception in its place: what may have been sent counts
+                as sent.
+
+        Raises:
+            MisuseError: It was settled before, or cleared by another guard.
+        """
+        self._enter("settle")
+        judged = self._unsettled.pop(cleared.id, None)
+        if judged is None:
+            raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
+        if isinstance(response, BaseException):
+            response = Response(error=type(response).__name__)
+        elif type(response) is not Response:
+            raise MisuseError(f"settle takes a Response or an exception, not {type(response)}")
+        kernel = self._kernel
+        shown = kernel.shown(judged)
+        for impl in kernel.snapshot.impls("on_response"):
+            if impl.is_async:
+                _schedule(impl, shown, response)
+            else:
+                dispatch.contained(impl, shown, response, is_open=True)
+        if kernel.snapshot.recorders:
+            fields = {"status": response.status, "error": response.error}
+            kernel.record(kernel.event("kernel", "response", fields, judged))
+
+    def login(self, login: Login) -> Identity:
+        """Have a login judged by every guard and the authenticator.
+
+        Raises:
+            Denied: It may not proceed.
+        """
+        self._enter("login")
+        kernel = self._kernel
+        told = {"user": login.user, "source": login.source}
+        try:
+            identity = _judge(login, kernel.snapshot)
+            granted = kernel.event(
+                "kernel", "login.granted", {**told, "roles": identity.roles}, permission=True
+            )
+            kernel.permit(granted, kernel.snapshot)
+        except Denied as denied:
+            kernel.record(kernel.event("kernel", "login.denied", {**told, "by": denied.plugin}))
+            raise
+        return identity
+
+    async def alogin(self, login: Login) -> Identity:
+        """The same for asyncio, off the loop."""
+        return await offloop.aside(self.login, login)
+
+    def report(
+        self, title: str, severity: Severity, details: Mapping[str, Any] | None = None
+    ) -> Incident:
+        """Report an incident: contained first, then recorded, then told to every responder.
+
+        Args:
+            title: One line.
+            severity: `HIGH` restricts trading, `CRITICAL` halts it.
+            details: Any JSON-able mapping; secrets are masked.
+
+        Returns:
+            The incident with what each responder did; without, when called from inside a guard,
+            since it is then dispatched when the guard has returned.
+        """
+        return self._kernel.report("bot", title, severity, details)
+
+    async def areport(
+        self, title: str, severity: Severity, details: Mapping[str, Any] | None = None
+    ) -> Incident:
+        """The same for asyncio: contained at once, on the loop; the rest off it."""
+        kernel = self._kernel
+        incident = kernel.incident("bot", title, severity, details)
+        if kernel.queue(lambda: kernel.respond(kernel.contain(incident))):
+            return incident
+        return await offloop.aside(kernel.respond, kernel.contain(incident))
+
+    def resolve(self, incident_id: str, resolution: str) -> Incident:
+        """Mark an incident as resolved. It does not lift a halt.
+
+        Raises:
+            MisuseError: There is none of that id.
+        """
+        return self._kernel.resolve("bot", incident_id, resolution)
+
+    def register(self, plugin: object, *, name: str = "") -> str:
+        """Register hooks at run time: guards, observers, responders or optional recorders.
+
+        They stand where `plugins:` says `bots`, in the sequence of registration.
+
+        Args:
+            plugin: An object with methods decorated `@hookimpl`.
+            name: Unique; the class's name in lower case unless given.
+
+        Returns:
+            The name.
+
+        Raises:
+            PluginRefused: It breaks a rule; says which and what to do.
+        """
+        self._enter("register")
+        with self._kernel.changing:
+            return self._kernel.crew.register(plugin, name)
+
+    def unregister(self, plugin: object) -> None:
+        """Take out what was registered at run time: the object itself, or its name.
+
+        Raises:
+            MisuseError: It was not registered at run time.
+        """
+        self._enter("unregister")
+        with self._kernel.changing:
+            self._kernel.crew.unregister(plugin)
+
+    def on_request(self, function: _F) -> _F:
+        """Register a function as a guard; use as a decorator."""
+        return self._on("on_request", function)
+
+    def on_login(self, function: _F) -> _F:
+        """Register a function as a guard of logins; use as a decorator."""
+        return self._on("on_login", function)
+
+    def on_response(self, function: _F) -> _F:
+        """Register a function as an observer; use as a decorator."""
+        return self._on("on_response", function)
+
+    def on_incident(self, function: _F) -> _F:
+        """Register a function as a responder; use as a decorator."""
+        return self._on("on_incident", function)
+
+    def on_event(self, function: _F) -> _F:
+        """Register a function as a recorder; use as a decorator."""
+        return self._on("on_event", function)
+
+    def reload(self) -> None:
+        """Read the configuration anew; a faulty one changes nothing.
+
+        Plugins whose section is as it was keep their instance; hooks of bots, halts and budgets
+        survive.
+
+        Raises:
+            ConfigError: The file cannot be used.
+            StartFailed, PluginRefused: As at the start.
+            MisuseError: This guard was not made from a file.
+        """
+        self._enter("reload")
+        if self._replan is None:
+            raise MisuseError("this guard was not made from a file: there is nothing to reload")
+        with self._kernel.changing:
+            self._kernel.check_open()
+            self._kernel.crew.start(self._replan())
+
+    def close(self) -> None:
+        """Stop every plugin, last first; nothing is cleared afterwards."""
+        frames.refuse_inside("close")
+        self._kernel.close()
+        self._drivers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def kernel(self) -> Kernel:
+        """The state behind it, for the command line and the testing kit to look at."""
+        return self._kernel
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The plugins as they now stand, with their counts."""
+        return self._kernel.snapshot
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """The incidents in memory, oldest first."""
+        return self._kernel.responses.all()
+
+    def verify_batch(self, batch: SignedBatch) -> Verdicts:
+        """Ask the engines in order until one answers.
+
+        Raises:
+            MisuseError: None did.
+        """
+        self._enter("verify_batch")
+        for impl in self.snapshot.impls("verify_batch"):
+            answer = dispatch.contained(impl, batch)
+            if isinstance(answer, bytes | bytearray | memoryview) and len(answer) == len(batch):
+                return answer
+            if answer is not None:
+                impl.failed()
+                log.warning("%s.verify_batch answered what is no verdict a row", impl.name)
+        raise MisuseError("no engine verified the batch: none is loaded, or all passed or failed")
+
+    def _clearing(self, request: Request, timeout_s: float | None, *, off_loop: bool) -> Steps:
+        self._enter("clear")
+        kernel = self._kernel
+        if type(request) is not Request:
+            raise MisuseError(f"clear takes a hauberk.Request, not {type(request).__name__}")
+        if timeout_s is None:
+            timeout_s = kernel.settings.limits.timeout_s
+        if not 0 <= timeout_s < 1e9:
+            raise MisuseError("timeout_s must be finite and not negative")
+        request_id = f"{kernel.id_prefix}-{next(kernel.ids):x}"
+        return clearing(
+            request.stamped(request_id, Operation.UNKNOWN),
+            round(timeout_s * 1e9),
+            frame=Frame(),
+            shadow=kernel.settings.mode is Mode.SHADOW,
+            off_loop=off_loop,
+        )
+
+    def _left(self, cleared: Cleared) -> Cleared:
+        if len(self._unsettled) >= _UNSETTLED:
+            self._unsettled.pop(next(iter(self._unsettled)), None)
+        self._unsettled[cleared.id] = cleared.judged
+        return cleared
+
+    def _on(self, hook: str, function: _F) -> _F:
+        self._enter("register")
+        with self._kernel.changing:
+            self._kernel.crew.register_function(hook, function)
+        return function
+
+    def _enter(self, what: str) -> None:
+        frames.refuse_inside(what)
+        self._kernel.check_open()
+
+
+def _judge(login: Login, snapshot: Snapshot) -> Identity:
+    """Ask every guard of logins; an identity counts only if no later one denies."""
+    identity: Identity | None = None
+    for impl in snapshot.impls("on_login"):
+        try:
+            answer = dispatch.judge_login(impl, login)
+        except HookFailed as failure:
+            raise Denied(impl.name, failure.why) from None
+        if type(answer) is Deny:
+            raise Denied(impl.name, answer.reason, answer.retry_after)
+        if type(answer) is Identity:
+            identity = answer
+    if identity is None:
+        raise Denied("kernel", "nobody vouched for this login")
+    return identity
+
+
+def _schedule(impl: Impl, *args: Any) -> None:
+    """Have an `async def` observer called on the loop where it was registered."""
+    body = dispatch.acontained(impl, *args)
+    try:
+        if impl.part.loop is None:
+            raise RuntimeError("no event loop")
+        asyncio.run_coroutine_threadsafe(body, impl.part.loop)
+    except RuntimeError:
+        body.close()
+        impl.failed()
+        log.warning("%s.%s is not called: its event loop is closed", impl.name, impl.hook)

@@ -1,0 +1,216 @@
+"""What happens on an incident: contain in memory first, then tell, each bounded and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import Final
+
+from attrs import evolve
+
+from hauberk import dispatch
+from hauberk.dispatch import HookFailed
+from hauberk.errors import MisuseError
+from hauberk.records import Incident, Outcome, Severity
+from hauberk.registry import Impl
+from hauberk.snapshot import Snapshot
+
+log = logging.getLogger("hauberk")
+
+#: Incidents kept in memory; the oldest are forgotten first.
+KEPT: Final = 1_000
+INTERRUPTED: Final = "was interrupted"
+
+
+class Responses:
+    """The responders' side of the kernel.
+
+    Args:
+        deadline_s: What all responders but the required ones share.
+        retry_ns: Pause between attempts of a required responder that failed.
+    """
+
+    def __init__(self, deadline_s: float, retry_ns: int) -> None:
+        self.deadline_s = deadline_s
+        self.retry_ns = retry_ns
+        self._lock = threading.Lock()
+        self._incidents: OrderedDict[str, Incident] = OrderedDict()
+        self._busy: set[Impl] = set()
+        self._unanswered: dict[str, Incident] = {}
+        self._tried_ns = 0
+
+    def contain(self, incident: Incident, snapshot: Snapshot, now_ns: int) -> list[Outcome]:
+        """Call the required responders inline, before anything is stored.
+
+        One that fails on HIGH or CRITICAL is owed the incident: until it succeeds, `obstacle`
+        stands in the way of every request.
+        """
+        outcomes = []
+        for impl in snapshot.impls("on_incident"):
+            if not impl.part.required:
+                continue
+            outcome = _answer(impl, incident)
+            outcomes.append(outcome)
+            if not outcome.ok and incident.severity >= Severity.HIGH:
+                with self._lock:
+                    self._unanswered[impl.name] = incident
+                    self._tried_ns = now_ns
+        return outcomes
+
+    def obstacle(self, snapshot: Snapshot, now_ns: int) -> tuple[str, str] | None:
+        """Try again what is owed, at most once in `retry_ns`; say what still stands in the way."""
+        if not self._unanswered:
+            return None
+        with self._lock:
+            due = now_ns - self._tried_ns >= self.retry_ns
+            owed = dict(self._unanswered)
+            if due:
+                self._tried_ns = now_ns
+        for name, incident in owed.items():
+            impl = snapshot.hooks(name).get("on_incident")
+            settled = impl is None or not impl.part.required
+            if impl is not None and not settled and due:
+                settled = _answer(impl, incident).ok
+            if not settled:
+                return name, f"it failed to act on incident {incident.id} ({incident.title})"
+            with self._lock:
+                if self._unanswered.get(name) is incident:
+                    del self._unanswered[name]
+        return None
+
+    def launch(self, incident: Incident, snapshot: Snapshot) -> list[tuple[Impl, Future[Outcome]]]:
+        """Start every other responder, in order, each on a daemon thread or its event loop."""
+        started = []
+        for impl in snapshot.impls("on_incident"):
+            if impl.part.required:
+                continue
+            with self._lock:
+                is_busy = impl in self._busy
+                self._busy.add(impl)
+            if is_busy:
+                future: Future[Outcome] = Future()
+                future.set_result(
+                    Outcome("not called: it has not returned yet", False, plugin=impl.name)
+                )
+            else:
+                future = self._start(impl, incident)
+            started.append((impl, future))
+        return started
+
+    def collect(self, started: Sequence[tuple[Impl, Future[Outcome]]]) -> list[Outcome]:
+        """Wait for them up to the shared deadline; who has not returned by then is abandoned."""
+        loop = _running_loop()
+        # On a loop's own thread, waiting for what runs on that loop would wait for ourselves.
+        waited = [f for impl, f in started if not (impl.is_async and impl.part.loop is loop)]
+        wait(waited, timeout=self.deadline_s)
+        return [
+            future.result()
+            if future.done()
+            else Outcome("not back by the deadline: abandoned", False, plugin=impl.name)
+            if future in waited
+            else Outcome("under way on its event loop", plugin=impl.name)
+            for impl, future in started
+        ]
+
+    def keep(self, incident: Incident) -> None:
+        """Remember an incident as it now stands."""
+        with self._lock:
+            self._incidents[incident.id] = incident
+            while len(self._incidents) > KEPT:
+                self._incidents.popitem(last=False)
+
+    def resolve(self, incident_id: str, resolution: str) -> Incident:
+        """Mark an incident as resolved.
+
+        Raises:
+            MisuseError: There is none of that id, or the resolution is empty.
+        """
+        if type(resolution) is not str or not resolution:
+            raise MisuseError("a resolution says what was done: pass text")
+        with self._lock:
+            if incident_id not in self._incidents:
+                raise MisuseError(f"no incident {incident_id!r} is known")
+            incident = evolve(self._incidents[incident_id], resolution=resolution)
+            self._incidents[incident_id] = incident
+        return incident
+
+    def all(self) -> tuple[Incident, ...]:
+        """Every incident in memory, oldest first."""
+        with self._lock:
+            return tuple(self._incidents.values())
+
+    def _start(self, impl: Impl, incident: Incident) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+
+        def done(outcome: Outcome) -> None:
+            with self._lock:
+                self._busy.discard(impl)
+            future.set_result(outcome)
+
+        if impl.is_async:
+            self._start_on_loop(impl, incident, done)
+        else:
+            context = contextvars.copy_context()
+            threading.Thread(
+                target=lambda: done(context.run(_answer, impl, incident)),
+                name=f"hauberk-{impl.name}",
+                daemon=True,
+            ).start()
+        return future
+
+    def _start_on_loop(
+        self, impl: Impl, incident: Incident, done: Callable[[Outcome], None]
+    ) -> None:
+        began = time.monotonic_ns()
+
+        async def run() -> None:
+            try:
+                answer = await dispatch.acall(impl, incident)
+                done(_timed(dispatch.outcome(impl, answer), began))
+            except HookFailed as failure:
+                done(_failed(impl, failure.why, began))
+
+        body = run()
+        try:
+            if impl.part.loop is None:
+                raise RuntimeError("no event loop")
+            asyncio.run_coroutine_threadsafe(body, impl.part.loop)
+        except RuntimeError:
+            body.close()
+            impl.failed()
+            done(_failed(impl, "its event loop is closed", began))
+
+
+def _answer(impl: Impl, incident: Incident) -> Outcome:
+    """Call one responder inline and turn whatever happens into an outcome."""
+    began = time.monotonic_ns()
+    try:
+        outcome: Outcome = dispatch.respond(impl, incident)
+    except HookFailed as failure:
+        log.error("%s.on_incident %s", impl.name, failure.why)
+        return _failed(impl, failure.why, began)
+    except KeyboardInterrupt:
+        # Containment is not interrupted half way: what was pressed may be the panic button.
+        return _failed(impl, INTERRUPTED, began)
+    return _timed(outcome, began)
+
+
+def _failed(impl: Impl, why: str, began_ns: int) -> Outcome:
+    return _timed(Outcome(why, False, plugin=impl.name), began_ns)
+
+
+def _timed(outcome: Outcome, began_ns: int) -> Outcome:
+    return evolve(outcome, took_ns=time.monotonic_ns() - began_ns)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

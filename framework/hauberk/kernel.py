@@ -1,0 +1,243 @@
+"""The kernel's state: snapshot, epoch and lock; and what it does on events and incidents."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from hauberk import dispatch, frames
+from hauberk.dispatch import HookFailed, Watch
+from hauberk.errors import ClosedError, Denied, MisuseError
+from hauberk.frames import Frame
+from hauberk.incidents import INTERRUPTED, Responses
+from hauberk.lifecycle import Crew
+from hauberk.plan import Plan
+from hauberk.ports import Clock
+from hauberk.process import Watchdog, refuse_after_fork
+from hauberk.records import Event, Incident, Severity, to_json
+from hauberk.request import Request
+from hauberk.settings import Settings
+from hauberk.snapshot import Snapshot
+from hauberk.waking import Waking
+
+log = logging.getLogger("hauberk")
+
+
+class Kernel:
+    """What a guard's drivers, contexts and plugins share.
+
+    Args:
+        plan: What it is made from.
+        clock: Time.
+
+    Attributes:
+        epoch: Raised, under `lock`, by whatever must stop those that have not left yet.
+        changing: Held while plugins are registered, reloaded or closed.
+        closed: Why nothing is cleared any more; empty while it is open.
+    """
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self.clock = clock
+        self.settings: Settings = plan.settings
+        self.lock = threading.Lock()
+        self.changing = threading.RLock()
+        self.epoch = 0
+        self.closed = ""
+        self.snapshot = Snapshot()
+        self.id_prefix = secrets.token_hex(6)
+        self.ids = itertools.count(1)
+        self.waking = Waking(clock)
+        limits = plan.settings.limits
+        self.responses = Responses(limits.responders_s, round(limits.retry_s * 1e9))
+        warn_ns, deny_ns = round(limits.warn_after_s * 1e9), round(limits.deny_after_s * 1e9)
+        self.watch = Watch(clock.monotonic_ns, warn_ns, deny_ns)
+        self.crew = Crew(self)
+        self.crew.start(plan)
+        self.watchdog = Watchdog(self.watch)
+        refuse_after_fork(self)
+
+    # Epoch and snapshot.
+
+    def swap(self, snapshot: Snapshot, settings: Settings) -> None:
+        """Put a snapshot in place; whoever began before is asked again."""
+        with self.lock:
+            self.snapshot = snapshot
+            self.settings = settings
+            self.epoch += 1
+
+    def recheck(self) -> None:
+        """Raise the epoch: what has not left yet is asked again."""
+        with self.lock:
+            self.epoch += 1
+
+    def leave(self, epoch: int) -> bool:
+        """Leave, if nothing has changed since the pass began."""
+        with self.lock:
+            return self.epoch == epoch
+
+    def wake(self, request_id: str) -> None:
+        """Have a waiting request asked again now."""
+        self.waking.wake(request_id)
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` if nothing is cleared any more."""
+        if self.closed:
+            raise ClosedError(self.closed)
+
+    def close(self) -> None:
+        """Stop every plugin; nothing leaves afterwards."""
+        with self.changing:
+            if self.closed:
+                return
+            with self.lock:
+                self.closed = "the guard is closed"
+                self.epoch += 1
+            self.waking.wake_all()
+            self.watchdog.stop()
+            self.crew.stop()
+
+    # Events.
+
+    def event(
+        self,
+        source: str,
+        kind: str,
+        fields: Mapping[str, Any] | None,
+        request: Request | None = None,
+        *,
+        permission: bool = False,
+    ) -> Event:
+        """Make an event; of a request, with what recorders may see of it."""
+        now = self.clock.wall_ns()
+        if request is None:
+            return Event(kind, now, source, permission, fields_json=to_json(fields))
+        shown = self.shown(request)
+        told = {
+            "method": shown.method,
+            "url": shown.url,
+            "params": [list(pair) for pair in shown.params],
+            "operation": shown.operation,
+            **(fields or {}),
+        }
+        return Event(kind, now, source, permission, shown.id, shown.account, to_json(told))
+
+    def shown(self, request: Request) -> Request:
+        """What observers and recorders may see of a judged request."""
+        binding = self.snapshot.bindings.get(request.account)
+        return binding.without_credentials(request) if binding else request.amend(headers=())
+
+    def permit(self, event: Event, snapshot: Snapshot) -> None:
+        """Record a permission; without every required recorder it is not given.
+
+        Raises:
+            Denied: A required recorder failed.
+        """
+        for impl in snapshot.recorders:
+            try:
+                dispatch.call(impl, event)
+            except HookFailed as failure:
+                if impl.part.required:
+                    why = f"it could not record {event.kind}: {failure.why}"
+                    raise Denied(impl.name, why, None, event.request_id) from failure.cause
+                log.warning("%s.on_event %s", impl.name, failure.why)
+
+    def record(self, event: Event) -> None:
+        """Record what happens in any case: refusals, halts and releases."""
+        frame = frames.current()
+        if frame is not None and frame.depth + 1 >= frames.MAX_DEPTH:
+            log.warning("event %s is dropped: emitted %d dispatches deep", event.kind, frame.depth)
+            return
+        for impl in self.snapshot.recorders:
+            inner = Frame()
+            try:
+                dispatch.call(impl, event, frame=inner)
+            except HookFailed as failure:
+                log.warning("%s.on_event %s", impl.name, failure.why)
+            self.flush(inner)
+
+    def emit(self, source: str, kind: str, fields: Mapping[str, Any] | None) -> None:
+        """Tell the recorders under a plugin's name; inside a guard, when it has returned."""
+        event = self.event(source, kind, fields)
+        if not self.queue(lambda: self.record(event)):
+            self.record(event)
+
+    # Incidents.
+
+    def report(
+        self, source: str, title: str, severity: Severity, details: Mapping[str, Any] | None
+    ) -> Incident:
+        """Contain, record, tell; inside a guard, when it has returned."""
+        incident = self.incident(source, title, severity, details)
+        if self.queue(lambda: self.respond(self.contain(incident))):
+            return incident
+        return self.respond(self.contain(incident))
+
+    def incident(
+        self, source: str, title: str, severity: Severity, details: Mapping[str, Any] | None
+    ) -> Incident:
+        """Make an incident, stamped with who reports it."""
+        self.check_open()
+        if type(title) is not str or not title or type(severity) is not Severity:
+            raise MisuseError("report takes a title and a hauberk.Severity")
+        frame = frames.current()
+        if frame is not None and frame.impl is not None:
+            source = frame.impl.name
+        incident_id = f"inc-{self.id_prefix}-{next(self.ids):x}"
+        now = self.clock.wall_ns()
+        return Incident(incident_id, title, severity, source, now, to_json(details))
+
+    def contain(self, incident: Incident) -> Incident:
+        """Act in memory, before anything is stored; then nothing judged before may leave."""
+        frames.refuse_inside("report")
+        outcomes = self.responses.contain(incident, self.snapshot, self.clock.monotonic_ns())
+        if incident.severity >= Severity.HIGH:
+            self.recheck()
+            self.waking.wake_all()
+        incident = evolve(incident, outcomes=tuple(outcomes))
+        self.responses.keep(incident)
+        return incident
+
+    def respond(self, incident: Incident) -> Incident:
+        """Record a contained incident and call every other responder."""
+        self.record(self.event(incident.source, "incident.reported", incident.told()))
+        started = self.responses.launch(incident, self.snapshot)
+        outcomes = (*incident.outcomes, *self.responses.collect(started))
+        incident = evolve(incident, outcomes=outcomes)
+        self.responses.keep(incident)
+        self.record(self.event(incident.source, "incident.handled", incident.told()))
+        if any(outcome.did == INTERRUPTED for outcome in outcomes):
+            raise KeyboardInterrupt
+        return incident
+
+    def resolve(self, source: str, incident_id: str, resolution: str) -> Incident:
+        """Mark an incident as resolved."""
+        self.check_open()
+        incident = self.responses.resolve(incident_id, resolution)
+        fields = {"incident": incident_id, "resolution": resolution}
+        self.record(self.event(source, "incident.resolved", fields))
+        return incident
+
+    # What hooks put off.
+
+    def queue(self, send: Callable[[], Any]) -> bool:
+        """Inside a guard, put off what it reports until its dispatch has ended."""
+        frame = frames.current()
+        if frame is None or frame.is_open:
+            return False
+        frame.queue.append(send)
+        return True
+
+    def flush(self, frame: Frame) -> None:
+        """Send what hooks reported and emitted during a dispatch that has ended."""
+        queue, frame.queue = frame.queue, []
+        for send in queue:
+            try:
+                send()
+            except Exception as error:
+                log.error("what a hook reported could not be sent: %s", dispatch.told(error))

@@ -1,0 +1,213 @@
+"""Starting, registering, reloading and stopping plugins: each time a whole snapshot is built."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import field, frozen
+
+from hauberk import dispatch
+from hauberk.binding import bind_accounts
+from hauberk.context import Context
+from hauberk.dispatch import HookFailed
+from hauberk.errors import ConfigError, HauberkError, MisuseError, PluginRefused, StartFailed
+from hauberk.hooks import hookimpl
+from hauberk.ports import Venues
+from hauberk.registry import BOTS, Part, implementations
+from hauberk.settings import Settings
+from hauberk.snapshot import Hooks, Snapshot, arrange
+
+if TYPE_CHECKING:
+    from hauberk.kernel import Kernel
+    from hauberk.plan import Plan, Planned
+
+log = logging.getLogger("hauberk")
+
+#: Names that stand for the kernel and the program itself in what is attributed.
+_RESERVED = frozenset({BOTS, "bot", "kernel"})
+
+
+@frozen(eq=False)
+class View:
+    """The plugins and settings that contexts look ports and accounts up in.
+
+    Attributes:
+        settings: Which plugin provides which port.
+        parts: Grows while plugins start, so that providers serve those after them.
+    """
+
+    settings: Settings
+    parts: dict[str, tuple[Part, Hooks]] = field(factory=dict)
+
+    def provider(self, port: str) -> object | None:
+        """What provides a port, or `None`."""
+        name = self.settings.ports.get(port)
+        if name is None or name not in self.parts:
+            return None
+        plugin = self.parts[name][0].plugin
+        attribute = getattr(plugin, "provides", {}).get(port)
+        return None if attribute is None else cast(object, getattr(plugin, attribute))
+
+
+class Crew:
+    """All plugins of a guard. Calls are serialised by the kernel's lock for changes."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._contexts: list[Context] = []
+        self.order: Sequence[str] = ()
+        self.reserved: frozenset[str] = _RESERVED
+        self.skipped: Sequence[tuple[str, str]] = ()
+        self.bots: list[tuple[Part, Hooks]] = []
+        self.view = View(kernel.settings)
+
+    def start(self, plan: Plan) -> None:
+        """Make and start everything that a plan names, then put it in place.
+
+        Plugins that are there already, unchanged, are kept. If anything required fails, what was
+        started is stopped again and nothing has changed.
+
+        Raises:
+            StartFailed: A required plugin failed.
+            PluginRefused: The order does not stand, or a name is taken.
+        """
+        view = View(plan.settings)
+        skipped = list(plan.skipped)
+        started: list[tuple[Part, Hooks]] = []
+        try:
+            for planned in plan.planned:
+                self._add(planned, view, started, skipped)
+            snapshot = self._arranged(view, plan.order)
+        except BaseException:
+            self._contexts.clear()
+            self._stop(started)
+            raise
+        removed = [item for item in self.view.parts.values() if not _is_kept(item[0], view)]
+        self.view, self.order, self.skipped = view, plan.order, skipped
+        self.reserved = _RESERVED | plan.reserved
+        self._kernel.swap(snapshot, plan.settings)
+        for context in self._contexts:
+            context.settle()
+        self._contexts.clear()
+        self._stop(removed)
+
+    def register(self, plugin: object, name: str) -> str:
+        """Register hooks at run time."""
+        name = name or type(plugin).__name__.lower()
+        if name in self.reserved:
+            raise PluginRefused(name, "the name is reserved: pass another as name=")
+        part = Part(name, plugin, origin="bot", loop=_running_loop())
+        self._change([*self.bots, (part, implementations(part))])
+        return name
+
+    def register_function(self, hook: str, function: Callable[..., Any]) -> None:
+        """Register one function as a hook."""
+        if not inspect.isfunction(function):
+            raise PluginRefused(
+                getattr(function, "__name__", type(function).__name__),
+                "decorate a plain function, or pass an object to register",
+            )
+        taken = {*self.view.parts, *self.reserved, *(part.name for part, _ in self.bots)}
+        names = (f"{function.__name__}-{n}" if n else function.__name__ for n in range(1_000_000))
+        holder = type(function.__name__, (), {hook: staticmethod(hookimpl(function))})()
+        self.register(holder, next(name for name in names if name not in taken))
+
+    def unregister(self, plugin: object) -> None:
+        """Take out what was registered at run time."""
+        kept = [item for item in self.bots if not _is_meant(plugin, item)]
+        if len(kept) == len(self.bots):
+            raise MisuseError("only what was registered at run time can be unregistered")
+        self._change(kept)
+
+    def stop(self) -> None:
+        """Stop every plugin, last first."""
+        self._stop(list(self.view.parts.values()))
+
+    def _change(self, bots: list[tuple[Part, Hooks]]) -> None:
+        snapshot = self._arranged(self.view, self.order, bots)
+        self.bots = bots
+        self._kernel.swap(snapshot, self.view.settings)
+
+    def _add(
+        self,
+        planned: Planned,
+        view: View,
+        started: list[tuple[Part, Hooks]],
+        skipped: list[tuple[str, str]],
+    ) -> None:
+        provides = [port for port, name in view.settings.ports.items() if name == planned.name]
+        try:
+            item, is_fresh = self._made(planned, provides)
+            view.parts[planned.name] = item
+            if is_fresh:
+                self._started(item, view)
+                started.append(item)
+        except Exception as error:
+            view.parts.pop(planned.name, None)
+            reason = error.why if isinstance(error, HookFailed) else _reason(error)
+            if planned.required or provides or isinstance(error, ConfigError):
+                raise StartFailed(planned.name, reason) from error
+            log.warning("plugin %s is skipped: %s", planned.name, reason)
+            skipped.append((planned.name, reason))
+
+    def _made(self, planned: Planned, provides: list[str]) -> tuple[tuple[Part, Hooks], bool]:
+        was = self.view.parts.get(planned.name)
+        kept = planned.keep(was[0]) if was is not None else None
+        if was is not None and kept is was[0]:
+            return was, False
+        part = kept or planned.make()
+        for port in provides:
+            if port not in getattr(part.plugin, "provides", {}):
+                raise PluginRefused(part.name, f"`ports:` names it for {port!r}, which it has not")
+        return (part, implementations(part)), kept is None
+
+    def _started(self, item: tuple[Part, Hooks], view: View) -> None:
+        part, hooks = item
+        was = self.view.parts.get(part.name)
+        predecessor = was[0].plugin if was is not None else None
+        context = Context(self._kernel, part.name, part.grants, view, predecessor)
+        self._contexts.append(context)
+        if "on_start" in hooks:
+            dispatch.call(hooks["on_start"], context)
+
+    def _arranged(
+        self, view: View, order: Sequence[str], bots: list[tuple[Part, Hooks]] | None = None
+    ) -> Snapshot:
+        bindings = bind_accounts(
+            view.settings.accounts, cast("Venues | None", view.provider("venues"))
+        )
+        bots = self.bots if bots is None else bots
+        return arrange([*view.parts.values(), *bots], order, bindings)
+
+    def _stop(self, items: list[tuple[Part, Hooks]]) -> None:
+        for _, hooks in reversed(items):
+            if "on_stop" in hooks:
+                dispatch.contained(hooks["on_stop"])
+
+
+def _is_kept(part: Part, view: View) -> bool:
+    return part.name in view.parts and view.parts[part.name][0].plugin is part.plugin
+
+
+def _is_meant(plugin: object, item: tuple[Part, Hooks]) -> bool:
+    part, hooks = item
+    return (
+        part.plugin is plugin
+        or part.name == plugin
+        or any(impl.function is plugin for impl in hooks.values())
+    )
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, HauberkError) else dispatch.told(error)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,53 @@
+"""Running what blocks away from the event loop, to its end whatever is cancelled meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+async def in_pool(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: Any) -> _T:
+    """Run a function in a pool, in this context.
+
+    A cancellation is heeded when it has returned: before that, a guard might still charge after
+    it had been told the end.
+    """
+    context = contextvars.copy_context()
+    return await _to_the_end(pool.submit(context.run, function, *args))
+
+
+async def aside(function: Callable[..., _T], *args: Any) -> _T:
+    """Run a function on a daemon thread of its own, which no hanging guard can keep busy."""
+    context = contextvars.copy_context()
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(function, *args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="hauberk-aside", daemon=True).start()
+    return await _to_the_end(future)
+
+
+async def _to_the_end(running: Future[_T]) -> _T:
+    """Await in spite of cancellations, then raise the first of them."""
+    future = asyncio.wrap_future(running)
+    cancelled = None
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # looked at, so that it does not warn
+        raise cancelled
+    return future.result()

@@ -1,0 +1,179 @@
+"""The ports: what plugins need of each other, by protocol, never by import.
+
+A plugin reaches them through its `Context`, each only with the grant of its name. `hauberk.yml`
+names each port's provider; `hauberk.testing` has one in memory for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from attrs import frozen
+
+from hauberk.request import Operation, Pairs, Request, Response
+from hauberk.secret import Secret
+
+#: The ports that need a grant, in the order of the documentation.
+PORTS: Final = ("store", "vault", "keys", "transport", "venues", "reference_price")
+
+
+class Clock(Protocol):
+    """Time, wall and monotonic, in integer nanoseconds, and the only way to wait."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the epoch; may step."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds from an arbitrary start; never steps back."""
+
+    def wait(self, woken: threading.Event, ns: int) -> None:
+        """Return after `ns`, or as soon as `woken` is set."""
+
+    async def await_(self, woken: asyncio.Event, ns: int) -> None:
+        """The same without blocking the event loop."""
+
+
+class Venue(Protocol):
+    """One exchange, as its venue file describes it."""
+
+    @property
+    def name(self) -> str:
+        """For example `binance`."""
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Base URLs, `scheme://host[:port]`, each without a path or a trailing slash."""
+
+    @property
+    def added_params(self) -> frozenset[str]:
+        """Names of the parameters that signing may add."""
+
+    @property
+    def added_headers(self) -> frozenset[str]:
+        """Names of the headers that signing may add, in lower case."""
+
+    @property
+    def credential_headers(self) -> frozenset[str]:
+        """Names of headers that carry keys or signatures, in lower case."""
+
+    def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:
+        """Say what an endpoint does: `UNKNOWN` where the map does not say."""
+
+    def sent(self, signed: Request) -> Pairs:
+        """Read back the parameters of a signed request as the exchange will.
+
+        From the query and, where the venue's scheme puts them there, from the body or envelope,
+        decoded, in order.
+        """
+
+    def body_params(self, request: Request) -> Pairs:
+        """Read the parameters that an unsigned body holds, as the exchange would."""
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of the venue file for a plugin to interpret, for example `limits`."""
+
+
+class Venues(Protocol):
+    """All venues by name."""
+
+    def venue(self, name: str) -> Venue:
+        """Return a venue.
+
+        Raises:
+            HauberkError: There is none of that name; says which names are near.
+        """
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, sorted."""
+
+
+@frozen
+class Credentials:
+    """What an account signs with."""
+
+    key: Secret
+    secret: Secret
+    passphrase: Secret | None = None
+
+
+class Keys(Protocol):
+    """Credentials by account, resolved late."""
+
+    def credentials(self, account: str) -> Credentials:
+        """Return the account's credentials; the same object until they are rotated.
+
+        Raises:
+            CredentialsMissing: Says which reference and where it was looked for.
+        """
+
+
+@frozen
+class Record:
+    """A stored value and its version, which rises by one with each write, from 1."""
+
+    value: bytes
+    version: int
+
+
+class Store(Protocol):
+    """Durable records, namespaced by plugin, with compare-and-set and transactions."""
+
+    def get(self, name: str) -> Record | None:
+        """Return a record, or `None` where there is none; unreadable is a `StoreError`."""
+
+    def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
+        """Write a record and return its version.
+
+        Args:
+            name: The record's name.
+            value: Its bytes.
+            version: The version that must stand there now, 0 for none; `None` for any.
+
+        Raises:
+            StoreConflict: Another version stands there.
+        """
+
+    def delete(self, name: str, *, version: int | None = None) -> None:
+        """Remove a record if it is there, with the same check of its version."""
+
+    def scan(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
+        """Yield the records whose names begin with `prefix`, by name."""
+
+    def transaction(self) -> AbstractContextManager[Store]:
+        """All or nothing: what is done through the returned store, undone on an exception."""
+
+
+class Scoped(Protocol):
+    """What a provider of `store` or `vault` itself is: a source of one view for each plugin."""
+
+    def scoped(self, plugin: str) -> object:
+        """Return the `Store` or `Vault` of a plugin, which sees nothing of another's."""
+
+
+class Vault(Protocol):
+    """Sealing, namespaced by plugin."""
+
+    def seal(self, name: str, value: bytes) -> bytes:
+        """Encrypt under a name, which is bound to the result."""
+
+    def open(self, name: str, sealed: bytes) -> Secret:
+        """Decrypt what was sealed under that name."""
+
+
+class Transport(Protocol):
+    """The way out, for the few plugins that may send by themselves."""
+
+    def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Send exactly these bytes; a failure is a `Response` with `error` set."""
+
+
+class ReferencePrice(Protocol):
+    """What a fair price is, for caps and bands."""
+
+    def price(self, venue: str, symbol: str) -> Decimal | None:
+        """Return the price in quote units, or `None` where it is not known."""

@@ -1,0 +1,263 @@
+"""The request and the response: deeply immutable, of exact types.
+
+`Request` is tuple-backed rather than an attrs class: its fields cannot be assigned even through
+`object.__setattr__`, so what one hook was shown is what the next is shown (FACTS 1.4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from math import isfinite
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from attrs import field, frozen
+
+from hauberk.errors import InvalidValue
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+ParamValue: TypeAlias = str | int | float | Decimal | bool
+Params: TypeAlias = Mapping[str, ParamValue] | Iterable[tuple[str, ParamValue]]
+
+_METHOD: Final = re.compile(r"[A-Z]{1,16}\Z")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110, 5.6.2: token
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*\Z")
+MAX_URL: Final = 8_192
+MAX_BODY: Final = 16 * 1024 * 1024
+
+
+class Operation(StrEnum):
+    """What a request does at its venue, as the venue file's map says."""
+
+    PUBLIC = "public"
+    READ = "read"
+    TRADE = "trade"
+    #: An order that the venue file marks as reducing a position only.
+    REDUCE = "reduce"
+    CANCEL = "cancel"
+    TRANSFER = "transfer"
+    WITHDRAW = "withdraw"
+    ADMIN = "admin"
+    #: An endpoint that the venue's map does not know: denied, whatever its method.
+    UNKNOWN = "unknown"
+
+
+class _RequestFields(NamedTuple):
+    method: str
+    url: str
+    params: Pairs
+    headers: Pairs
+    body: bytes
+    account: str
+    id: str
+    operation: Operation
+
+
+class Request(_RequestFields):
+    """An HTTP request to a venue, before or after signing.
+
+    Before signing, `url` has no query and `params` holds the parameters in order. After signing,
+    `params` is empty and `url`, `headers` and `body` are exactly what is to be sent.
+
+    Args:
+        method: `GET`, `POST`, … in capitals.
+        url: Scheme, host and path; no query.
+        params: Mapping or ordered pairs. Numbers are written out without an exponent, booleans
+            as `true` and `false`.
+        headers: Mapping or ordered pairs.
+        body: Bytes, or text (sent as UTF-8).
+        account: The account in `hauberk.yml` that it is for.
+
+    Attributes:
+        id: Set by `clear`; the same through every pass, amendment and hook.
+        operation: Set by `clear` from the venue's map.
+
+    Raises:
+        InvalidValue: A value has the wrong type or cannot be put on the wire.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: D102 - the class says it
+        cls,
+        method: str,
+        url: str,
+        params: Params = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        body: bytes | str = b"",
+        account: str = "main",
+    ) -> Request:
+        made = tuple.__new__(
+            cls,
+            (
+                method,
+                url,
+                _pairs(params, "params", _text),
+                _pairs(headers, "headers", _same),
+                body.encode() if type(body) is str else body,
+                account,
+                "",
+                Operation.UNKNOWN,
+            ),
+        )
+        if (problem := made.problem()) is not None:
+            raise InvalidValue(f"Request: {problem}")
+        return made
+
+    def amend(
+        self,
+        *,
+        method: str | None = None,
+        url: str | None = None,
+        params: Params | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        body: bytes | str | None = None,
+    ) -> Request:
+        """Return a copy with some fields replaced and the same id and account.
+
+        A guard with the grant `amend` returns it from `on_request`.
+        """
+        changed = Request(
+            self.method if method is None else method,
+            self.url if url is None else url,
+            self.params if params is None else params,
+            self.headers if headers is None else headers,
+            self.body if body is None else body,
+            self.account,
+        )
+        return changed.stamped(self.id, self.operation)
+
+    def stamped(self, request_id: str, operation: Operation) -> Request:
+        """Return a copy with this id and operation; the kernel's word always wins over it."""
+        return tuple.__new__(Request, (*self[:6], request_id, operation))
+
+    def problem(self) -> str | None:
+        """Say what is wrong with the fields, or `None` when all are of exact type and form.
+
+        The kernel asks again on what a plugin returns: `_make` and pickle go round `__new__`.
+        """
+        method, url, params, headers, body, account, request_id, operation = self
+        if type(method) is not str or not _METHOD.match(method):
+            return f"method must be capitals such as GET, not {_show(method)}"
+        if type(url) is not str or not 0 < len(url) <= MAX_URL:
+            return f"url must be text of at most {MAX_URL} characters"
+        if type(account) is not str or not account:
+            return "account must be a name from hauberk.yml"
+        if type(body) is not bytes or len(body) > MAX_BODY:
+            return f"body must be bytes, at most {MAX_BODY}"
+        if type(request_id) is not str or type(operation) is not Operation:
+            return "id and operation are set by the kernel"
+        for name, pairs in (("params", params), ("headers", headers)):
+            if type(pairs) is not tuple:
+                return f"{name} must be a tuple of pairs"
+            for pair in pairs:
+                if type(pair) is not tuple or [type(x) for x in pair] != [str, str]:
+                    return f"{name} must hold pairs of str"
+        for name, value in headers:
+            if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
+                return f"header {_show(name)} cannot be sent: a token, then printable ASCII"
+        try:
+            url.encode("ascii")
+            "".join(text for pair in params for text in pair).encode()
+        except UnicodeEncodeError:
+            return "url must be ASCII and params must be valid Unicode (no lone surrogate)"
+        return None
+
+    def __repr__(self) -> str:
+        """Show what it is for, never a value: a signed one carries keys and signatures."""
+        url = self.url.partition("?")[0]
+        shown = f" id={self.id}" if self.id else ""
+        return f"<Request {self.method} {url} for {self.account!r}{shown}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, tuple(self)
+
+
+def _remake(*fields: Any) -> Request:
+    """Unpickle: checked like any other."""
+    made = tuple.__new__(Request, fields)
+    if len(fields) != len(Request._fields) or made.problem() is not None:
+        raise InvalidValue("Request: unpickled from fields that do not make one")
+    return made
+
+
+def _headers(given: Any) -> Pairs:
+    return _pairs(given, "headers", _same)
+
+
+@frozen
+class Response:
+    """What came back for a cleared request.
+
+    Attributes:
+        status: HTTP status; 0 when no answer came.
+        headers: Ordered pairs.
+        body: Bytes as received.
+        error: Name of the exception that took the place of an answer, for example
+            `ConnectTimeout`; its text is not kept, since clients put signed URLs there.
+    """
+
+    status: int = 0
+    headers: Pairs = field(default=(), converter=_headers)
+    body: bytes = field(default=b"", repr=False)
+    error: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.status) is not int or not (self.status == 0 or 100 <= self.status <= 999):
+            raise InvalidValue(f"Response: status must be 0 or 100 to 999, not {self.status!r}")
+        if type(self.body) is not bytes or type(self.error) is not str:
+            raise InvalidValue("Response: body must be bytes and error text")
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, in any case of letters, or `None`."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+def _pairs(given: Any, what: str, convert: Any) -> Pairs:
+    """Turn a mapping or pairs into a tuple of pairs of str; an exact one passes as it is."""
+    if type(given) is tuple and all(
+        type(pair) is tuple and len(pair) == 2 and type(pair[0]) is type(pair[1]) is str
+        for pair in given
+    ):
+        return given
+    if isinstance(given, str | bytes):
+        raise InvalidValue(f"{what} must be a mapping or pairs, not {type(given).__name__}")
+    pairs = given.items() if isinstance(given, Mapping) else given
+    try:
+        return tuple((_same(name, what), convert(value, name)) for name, value in pairs)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidValue):
+            raise
+        raise InvalidValue(f"{what} must be a mapping or pairs of (name, value)") from None
+
+
+def _same(value: Any, what: str) -> str:
+    if type(value) is not str:
+        raise InvalidValue(f"{what}: expected text, got {type(value).__name__}")
+    return value
+
+
+def _text(value: Any, name: str) -> str:
+    """Write a parameter out as exchanges read it: no exponent, no capital in booleans."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int:
+        return str(value)
+    if kind is float and isfinite(value):
+        return format(Decimal(repr(value)), "f")
+    if kind is Decimal and value.is_finite():
+        return format(value, "f")
+    raise InvalidValue(
+        f"param {name!r}: {kind.__name__} has no unambiguous text; pass str, int, Decimal or a "
+        "finite float"
+    )
+
+
+def _show(value: object) -> str:
+    return repr(value)[:40] if type(value) is str else type(value).__name__

@@ -1,0 +1,57 @@
+"""What the kernel itself is told: mode, accounts, which plugin provides which port, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from attrs import field, frozen, validators
+
+from hauberk.accounts import Account
+
+
+class Mode(StrEnum):
+    """Whether a denial stops a request."""
+
+    ENFORCE = "enforce"
+    #: Log what guards would have denied or delayed, loudly, and let it pass.
+    SHADOW = "shadow"
+
+
+@frozen
+class KernelLimits:
+    """Time limits of the kernel, in seconds.
+
+    Attributes:
+        timeout_s: How long `clear` waits at most, unless told otherwise.
+        warn_after_s: A guard that takes longer is named in the log.
+        deny_after_s: A request whose guard took longer is denied.
+        responders_s: Deadline that responders, the required ones aside, share.
+        retry_s: Pause between attempts of a required responder that failed.
+    """
+
+    timeout_s: float = field(default=60.0, validator=[validators.gt(0), validators.lt(86_400)])
+    warn_after_s: float = field(default=0.1, validator=validators.gt(0))
+    deny_after_s: float = field(default=2.0, validator=validators.gt(0))
+    responders_s: float = field(default=2.0, validator=validators.gt(0))
+    retry_s: float = field(default=1.0, validator=validators.ge(0))
+
+
+@frozen
+class Settings:
+    """The kernel's own part of a configuration.
+
+    Attributes:
+        mode: Enforce, or shadow.
+        accounts: By name.
+        ports: Port to the name of the plugin that provides it.
+        limits: Time limits.
+        state_dir: The state folder, or `None` to keep nothing.
+    """
+
+    mode: Mode = Mode.ENFORCE
+    accounts: Mapping[str, Account] = field(factory=dict)
+    ports: Mapping[str, str] = field(factory=dict)
+    limits: KernelLimits = field(factory=KernelLimits)
+    state_dir: Path | None = None

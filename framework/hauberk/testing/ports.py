@@ -1,0 +1,195 @@
+"""Every port, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from attrs import field, frozen
+
+from hauberk.errors import HauberkError, StoreConflict, StoreError
+from hauberk.hooks import Plugin, hookimpl
+from hauberk.ports import Credentials, Record
+from hauberk.request import Operation, Pairs, Request
+from hauberk.secret import Secret
+
+
+class MemoryStore:
+    """A `Store` that forgets. Set `error` to have every call fail, as a full disk would."""
+
+    def __init__(self) -> None:
+        self.error: StoreError | None = None
+        self._records: dict[str, Record] = {}
+
+    def get(self, name: str) -> Record | None:
+        """Return a record, or `None`."""
+        self._check()
+        return self._records.get(name)
+
+    def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
+        """Write a record and return its version."""
+        self._check()
+        stands = self._expect(name, version)
+        self._records[name] = Record(value, stands + 1)
+        return stands + 1
+
+    def delete(self, name: str, *, version: int | None = None) -> None:
+        """Remove a record if it is there."""
+        self._check()
+        self._expect(name, version)
+        self._records.pop(name, None)
+
+    def scan(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
+        """Yield records by name."""
+        self._check()
+        yield from sorted(item for item in self._records.items() if item[0].startswith(prefix))
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryStore]:
+        """Undo everything on an exception."""
+        before = dict(self._records)
+        try:
+            yield self
+        except BaseException:
+            self._records = before
+            raise
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _expect(self, name: str, version: int | None) -> int:
+        record = self._records.get(name)
+        stands = 0 if record is None else record.version
+        if version is not None and version != stands:
+            raise StoreConflict(f"record {name!r} is at version {stands}, not {version}")
+        return stands
+
+
+class MemoryStores:
+    """The provider of `store`: a `MemoryStore` for each plugin."""
+
+    def __init__(self) -> None:
+        self.stores: dict[str, MemoryStore] = {}
+
+    def scoped(self, plugin: str) -> MemoryStore:
+        """Return the plugin's own store."""
+        return self.stores.setdefault(plugin, MemoryStore())
+
+
+class MemoryVault:
+    """The provider of `vault`. Keeps what it seals; encrypts nothing."""
+
+    def __init__(self, namespace: str = "") -> None:
+        self._namespace = namespace
+
+    def scoped(self, plugin: str) -> MemoryVault:
+        """Return the plugin's own vault."""
+        return MemoryVault(plugin)
+
+    def seal(self, name: str, value: bytes) -> bytes:
+        """Bind a value to its name, without encrypting it."""
+        return f"{self._namespace}/{name}\0".encode() + value
+
+    def open(self, name: str, sealed: bytes) -> Secret:
+        """Return what was sealed under this name."""
+        prefix = f"{self._namespace}/{name}\0".encode()
+        if not sealed.startswith(prefix):
+            raise StoreError(f"{name!r} was not sealed under this name")
+        return Secret(sealed[len(prefix) :])
+
+
+class StaticKeys:
+    """The provider of `keys`: the same credentials for every account."""
+
+    def __init__(self, key: str = "key", secret: str = "secret") -> None:  # noqa: S107
+        self._credentials = Credentials(Secret(key), Secret(secret))
+
+    def credentials(self, account: str) -> Credentials:  # noqa: ARG002 - the same for all
+        """Return the credentials."""
+        return self._credentials
+
+
+class FixedPrices:
+    """The provider of `reference_price`."""
+
+    def __init__(self, prices: Mapping[tuple[str, str], Decimal]) -> None:
+        self._prices = dict(prices)
+
+    def price(self, venue: str, symbol: str) -> Decimal | None:
+        """Return the price, or `None`."""
+        return self._prices.get((venue, symbol))
+
+
+@frozen
+class OpenVenue:
+    """A venue that needs no file: every path below `/public`, `/read`, `/trade`, … is mapped.
+
+    `POST /trade/order` trades, `DELETE /cancel/order` cancels, and so on for each operation;
+    anything else is unknown. Signing appends `timestamp` and `signature` to the query.
+    """
+
+    name: str = "open"
+    bases: tuple[str, ...] = ("https://api.open.test",)
+    added_params: frozenset[str] = frozenset({"timestamp", "signature"})
+    added_headers: frozenset[str] = frozenset({"x-key"})
+    credential_headers: frozenset[str] = frozenset({"x-key"})
+    sections: Mapping[str, Any] = field(factory=dict)
+
+    def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:  # noqa: ARG002
+        """Read the operation off the path's first segment."""
+        try:
+            return Operation(path.split("/")[1])
+        except ValueError:
+            return Operation.UNKNOWN
+
+    def sent(self, signed: Request) -> Pairs:
+        """Read the query back."""
+        return _parsed(signed.url.partition("?")[2]) + _parsed(signed.body.decode())
+
+    def body_params(self, request: Request) -> Pairs:
+        """Read a form back."""
+        return _parsed(request.body.decode())
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section given to the constructor."""
+        section: Mapping[str, Any] = self.sections.get(name, {})
+        return section
+
+
+class OpenVenues:
+    """The provider of `venues`: `open`, and whatever else it is given."""
+
+    def __init__(self, *venues: OpenVenue) -> None:
+        self._venues = {venue.name: venue for venue in (OpenVenue(), *venues)}
+
+    def venue(self, name: str) -> OpenVenue:
+        """Return a venue."""
+        if name not in self._venues:
+            raise HauberkError(f"unknown venue {name!r}; there are {', '.join(self._venues)}")
+        return self._venues[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Every name."""
+        return tuple(sorted(self._venues))
+
+
+class PlainSigner(Plugin):
+    """Appends a timestamp and a signature that proves nothing."""
+
+    interface = (1, 1)
+
+    @hookimpl
+    def sign_request(self, request: Request) -> Request:
+        """Put parameters into the query."""
+        query = urlencode(
+            (*request.params, ("timestamp", "0"), ("signature", "none")), quote_via=quote
+        )
+        return request.amend(url=f"{request.url}?{query}", params=())
+
+
+def _parsed(query: str) -> Pairs:
+    return tuple(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
