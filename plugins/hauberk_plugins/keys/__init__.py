@@ -1,0 +1,1 @@
+"""Keys: references in `hauberk.yml` become credentials, as late as possible."""

@@ -1,0 +1,100 @@
+"""`APIKeyManager`: the credentials of every account, resolved late and again after a rotation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+from hauberk.accounts import Account
+from hauberk.errors import CredentialsMissing
+from hauberk.ports import Credentials
+from hauberk.secret import Secret
+
+from hauberk_plugins.keys.dotenv import Dotenv
+from hauberk_plugins.keys.reference import variable
+
+#: How long what was found is taken to stand before it is looked for again.
+FRESH_NS: Final = 1_000_000_000
+
+
+@frozen(eq=False)
+class _Held:
+    account: Account
+    credentials: Credentials
+    until_ns: int
+
+
+class APIKeyManager:
+    """Resolves references, and returns the same `Credentials` until what they lead to changes.
+
+    A variable is looked for in the environment first, then in each dotenv file; a file is opened
+    only for what the places before it lack. A rotation is seen within a second, a changed account
+    at once.
+
+    Args:
+        accounts: Gives the accounts by name as they now stand.
+        monotonic_ns: A clock that never steps back, in nanoseconds.
+        environ: Environment variables, for example `os.environ`.
+        dotenv: Dotenv files, in order.
+    """
+
+    def __init__(
+        self,
+        accounts: Callable[[], Mapping[str, Account]],
+        monotonic_ns: Callable[[], int],
+        environ: Mapping[str, str],
+        dotenv: Sequence[Dotenv] = (),
+    ) -> None:
+        self._accounts = accounts
+        self._monotonic_ns = monotonic_ns
+        self._environ = environ
+        self._files = tuple(dotenv)
+        self._held: dict[str, _Held] = {}
+        self._resolving = threading.Lock()
+
+    def credentials(self, account: str) -> Credentials:
+        """Return an account's credentials; the same object until they are rotated.
+
+        Raises:
+            CredentialsMissing: Says which reference leads nowhere, and where it was looked for.
+            UnusableReference: A reference is of a kind that is not available.
+            ConfigError: A dotenv file that is needed may not be used: says what to do.
+        """
+        configured = self._accounts().get(account)
+        held = self._held.get(account)
+        if held is not None and held.account is configured and self._monotonic_ns() < held.until_ns:
+            return held.credentials
+        with self._resolving:
+            return self._resolved(account, configured)
+
+    def _resolved(self, name: str, account: Account | None) -> Credentials:
+        if account is None:
+            raise CredentialsMissing(name, "the account", ("hauberk.yml",), "add the account")
+        now_ns = self._monotonic_ns()
+        found = Credentials(
+            self._secret(name, "key", account.key),
+            self._secret(name, "secret", account.secret),
+            self._secret(name, "passphrase", account.passphrase) if account.passphrase else None,
+        )
+        held = self._held.get(name)
+        if held is not None and held.credentials == found:
+            found = held.credentials
+        self._held[name] = _Held(account, found, now_ns + FRESH_NS)
+        return found
+
+    def _secret(self, account: str, what: str, reference: str) -> Secret:
+        if not reference:
+            remedy = f"add `{what}: env:NAME` to the account"
+            raise CredentialsMissing(account, f"its {what}", ("hauberk.yml",), remedy)
+        name = variable(account, what, reference)
+        looked_in = ["the environment"]
+        if value := self._environ.get(name):
+            # Bytes that are not UTF-8 come as lone surrogates; an encoding error would carry them.
+            return Secret(value.encode("utf-8", "surrogateescape"))
+        for file in self._files:
+            looked_in.append(str(file.path))
+            if (secret := file.values().get(name)) is not None:
+                return secret
+        raise CredentialsMissing(account, reference, looked_in)

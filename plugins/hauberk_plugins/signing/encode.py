@@ -1,0 +1,31 @@
+"""Percent-encoding parameters (RFC 3986, 2.1 and 2.3; UTF-8)."""
+
+from __future__ import annotations
+
+import string
+from typing import Final
+from urllib.parse import quote
+
+from hauberk.request import Pairs
+
+_UNRESERVED: Final = (string.ascii_letters + string.digits + "-._~").encode()
+#: What is left of `a=1&b=2` without its unreserved characters, by the number of parameters.
+_SKELETONS: Final = [(b"=&" * n)[:-1] for n in range(33)]
+
+
+def encode(params: Pairs) -> str:
+    """Write parameters as `name=value` joined by `&`, in order.
+
+    Everything but unreserved characters is escaped, so two different lists never give the same
+    text. Equal to `urllib.parse.urlencode(params, quote_via=quote)`, several times as fast where
+    nothing needs escaping.
+
+    Args:
+        params: Names and values, valid Unicode.
+    """
+    text = "&".join([f"{name}={value}" for name, value in params])
+    # An unreserved character cannot need escaping, and any other leaves a mark here.
+    left = text.encode().translate(None, _UNRESERVED)
+    if len(params) < len(_SKELETONS) and left == _SKELETONS[len(params)]:
+        return text
+    return "&".join([f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params])

@@ -1,0 +1,13 @@
+"""Venues: an exchange is a file of data, read strictly.
+
+`VenueCatalogue` finds venue files and reads them; `VenueFile` is one of them, ready to be asked.
+`binance.yml` shows every part of a file:
+
+- `name`, as the file is called; `base_urls`, the only places that its keys sign for;
+- `body`: how a body is read, `form` or `json`;
+- `adds`: the parameters and headers that signing may add, and the headers that hold keys;
+- `operations`: what each endpoint does, `METHOD /path: operation`. Where that depends on a
+  parameter: `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`;
+- `errors` and `server_time`: what an answer says;
+- `signing` and `limits`: for the plugins `signing` and `throttle` to interpret.
+"""

@@ -1,0 +1,107 @@
+"""`VenueCatalogue`: finds venue files and reads each when it is first asked for."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from hauberk.errors import ConfigError, ConfigProblem, HauberkError
+
+from hauberk_plugins.venues.checks import near
+from hauberk_plugins.venues.parse import parse_venue
+from hauberk_plugins.venues.venue import VenueFile
+
+#: The venue files that come with Hauberk.
+BUILT_IN: Final = Path(__file__).parent
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+
+
+class UnknownVenue(HauberkError):
+    """There is no venue file of that name.
+
+    Attributes:
+        venue: The name asked for.
+    """
+
+    def __init__(self, venue: str, known: Sequence[str], folders: Sequence[Path]) -> None:
+        super().__init__(venue, tuple(known), tuple(folders))
+        self.venue = venue
+        self._known = tuple(known)
+        self._folders = tuple(folders)
+
+    def __str__(self) -> str:
+        places = ", ".join(map(str, self._folders))
+        return f"there is no venue {self.venue!r} in {places}{near(self.venue, self._known)}"
+
+
+class VenueCatalogue:
+    """Every venue by name. A venue's name is its file's name without `.yml`.
+
+    Args:
+        folders: Where to look. No name may stand in two of them: a file that quietly replaced a
+            built-in one would decide what is a withdrawal and where keys may sign for.
+
+    Raises:
+        ConfigError: A folder is not there, or a name is taken twice.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (BUILT_IN,)) -> None:
+        self._folders: tuple[Path, ...] = ()
+        self._files: dict[str, Path] = {}
+        self._read: dict[str, VenueFile] = {}
+        self._reading = threading.Lock()
+        for folder in folders:
+            self.add(folder)
+
+    def add(self, folder: Path) -> None:
+        """Look into one more folder.
+
+        Raises:
+            ConfigError: As when the catalogue is made.
+        """
+        if not folder.is_dir():
+            raise _refused(folder, "is not a folder: make it, or take it out of venues.folder")
+        found = {path.stem: path for path in sorted(folder.glob("*.yml"))}
+        for name, path in found.items():
+            if not _NAME.match(name):
+                raise _refused(path, "a venue's name is small letters, digits, '-' and '_'")
+            if (other := self._files.get(name)) is not None:
+                raise _refused(path, f"venue {name!r} is {other} already: choose another name")
+        self._files = {**self._files, **found}
+        self._folders = (*self._folders, folder)
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name, sorted."""
+        return tuple(sorted(self._files))
+
+    def venue(self, name: str) -> VenueFile:
+        """Return a venue, always the same object; its file is read the first time.
+
+        Raises:
+            UnknownVenue: There is none of that name.
+            ConfigError: Its file has problems: all of them, with lines.
+        """
+        found = self._read.get(name)
+        return self._first(name) if found is None else found
+
+    def _first(self, name: str) -> VenueFile:
+        from hauberk.yamlfile import load_yaml  # ruamel.yaml, only now
+
+        if name not in self._files:
+            raise UnknownVenue(name, self.names(), self._folders)
+        with self._reading:
+            if name not in self._read:
+                document = load_yaml(self._files[name])
+                venue = parse_venue(document)
+                if venue.name != name:
+                    message = f"must be {name!r}, as the file is called"
+                    raise ConfigError([document.problem(("name",), message)])
+                self._read[name] = venue
+            return self._read[name]
+
+
+def _refused(path: Path, message: str) -> ConfigError:
+    return ConfigError([ConfigProblem(str(path), 0, "", message)])

@@ -1,0 +1,139 @@
+"""From a venue file's data to a `VenueFile`: strict, with every problem at once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from hauberk.request import Operation
+
+from hauberk_plugins.venues.checks import Checks, frozen_deeply
+from hauberk_plugins.venues.venue import BODIES, ByParameter, Endpoint, VenueFile
+
+if TYPE_CHECKING:
+    from hauberk.yamlfile import Document, KeyPath
+
+#: The sections that other plugins interpret: signing, throttle.
+_OPEN: Final = ("signing", "limits")
+_REQUIRED: Final = ("name", "base_urls", "operations")
+_KEYS: Final = (*_REQUIRED, "body", "adds", "errors", "server_time", *_OPEN)
+_ADDS: Final = ("params", "headers", "credential_headers")
+_ERRORS: Final = ("skew", "revoked", "banned", "throttled")
+_UNITS: Final = ("s", "ms", "us", "ns")
+_OPERATIONS: Final = tuple(o.value for o in Operation if o is not Operation.UNKNOWN)
+
+# Plain http only on loopback: keys do not cross a network in the clear.
+_BASE: Final = re.compile(
+    r"(?:https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|http://(?:127\.0\.0\.1|\[::1\]|localhost))"
+    r"(?::[0-9]{1,5})?\Z"
+)
+_ENDPOINT: Final = re.compile(r"([A-Z]{1,16}) ((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+/?)\Z")
+
+
+def parse_venue(document: Document) -> VenueFile:
+    """Check what a venue file says and make a `VenueFile` of it.
+
+    Raises:
+        ConfigError: Lists every problem with file, line, path and, where one is near, the valid
+            name.
+    """
+    checks = Checks(document)
+    top = checks.only(document.data, (), _KEYS)
+    for key in _REQUIRED:
+        if key not in top:
+            checks.fault((), f"{key!r} is missing")
+    adds = checks.only(top.get("adds", {}), ("adds",), _ADDS)
+    added = {key: checks.texts(adds.get(key, []), ("adds", key)) for key in _ADDS}
+    venue = VenueFile(
+        name=checks.text(top.get("name", "-"), ("name",)),
+        bases=_bases(checks, top.get("base_urls", [])),
+        added_params=frozenset(added["params"]),
+        added_headers=frozenset(map(str.lower, added["headers"])),
+        credential_headers=frozenset(map(str.lower, added["credential_headers"])),
+        body=checks.choice(top.get("body", "form"), ("body",), tuple(BODIES)),
+        operations=_operations(checks, top.get("operations", {})),
+        sections=_sections(checks, top),
+    )
+    checks.done()
+    return venue
+
+
+def _bases(checks: Checks, value: Any) -> tuple[str, ...]:
+    bases = checks.texts(value, ("base_urls",))
+    for index, base in enumerate(bases):
+        if base and not _BASE.match(base):
+            checks.fault(
+                ("base_urls", index),
+                "must be https://host or https://host:port in small letters, without a path "
+                "(http only on loopback)",
+            )
+    return bases
+
+
+def _operations(checks: Checks, value: Any) -> dict[Endpoint, Operation | ByParameter]:
+    found: dict[Endpoint, Operation | ByParameter] = {}
+    for name, meaning in checks.mapping(value, ("operations",)).items():
+        path = ("operations", name)
+        if (endpoint := _endpoint(checks, name, path)) is None:
+            continue
+        if type(meaning) is dict:
+            found[endpoint] = _by_parameter(checks, meaning, path)
+        else:
+            found[endpoint] = _operation(checks, meaning, path)
+    return found
+
+
+def _by_parameter(checks: Checks, value: Any, path: KeyPath) -> ByParameter:
+    """Read `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`."""
+    parts = checks.only(value, path, ("otherwise", "when"))
+    rules = [
+        (name, wanted, _operation(checks, operation, (*path, "when", name, wanted)))
+        for name, by_value in checks.mapping(parts.get("when"), (*path, "when")).items()
+        for wanted, operation in checks.mapping(by_value, (*path, "when", name)).items()
+    ]
+    otherwise = _operation(checks, parts.get("otherwise"), (*path, "otherwise"))
+    return ByParameter(otherwise, tuple(rules))
+
+
+def _operation(checks: Checks, value: Any, path: KeyPath) -> Operation:
+    return Operation(checks.choice(value, path, _OPERATIONS) or Operation.UNKNOWN)
+
+
+def _endpoint(checks: Checks, text: str, path: KeyPath) -> Endpoint | None:
+    if (match := _ENDPOINT.match(text)) is None:
+        checks.fault(path, "must be a method and a path, for example GET /api/v3/time")
+        return None
+    return match[1], match[2]
+
+
+def _sections(checks: Checks, top: dict[str, Any]) -> dict[str, Any]:
+    sections: dict[str, Any] = {
+        key: checks.mapping(top[key], (key,)) for key in _OPEN if key in top
+    }
+    if "errors" in top:
+        sections["errors"] = _errors(checks, top["errors"])
+    if "server_time" in top:
+        sections["server_time"] = _server_time(checks, top["server_time"])
+    return {key: frozen_deeply(section) for key, section in sections.items()}
+
+
+def _errors(checks: Checks, value: Any) -> dict[str, Any]:
+    """Read what an answer says: by HTTP status, or by a code in its body."""
+    errors = checks.only(value, ("errors",), _ERRORS)
+    for name, signs in errors.items():
+        for kind, codes in checks.only(signs, ("errors", name), ("status", "code")).items():
+            good = type(codes) is list and all(type(code) in (int, str) for code in codes)
+            if not good:
+                checks.fault(("errors", name, kind), "must be a list of codes")
+    return errors
+
+
+def _server_time(checks: Checks, value: Any) -> dict[str, Any]:
+    path: KeyPath = ("server_time",)
+    parts = checks.only(value, path, ("endpoint", "field", "unit"))
+    endpoint = checks.text(parts.get("endpoint"), (*path, "endpoint"))
+    if endpoint:
+        _endpoint(checks, endpoint, (*path, "endpoint"))
+    checks.text(parts.get("field"), (*path, "field"))
+    checks.choice(parts.get("unit"), (*path, "unit"), _UNITS)
+    return parts

@@ -1,0 +1,97 @@
+"""Reading parameters back from the wire, strictly: what could be read in two ways is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote_to_bytes
+
+from hauberk.errors import InvalidValue
+from hauberk.request import Pairs
+
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+
+_BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def read_form(text: str) -> Pairs:
+    """Decode a query or a form body (WHATWG URL, 5.1: `+` and `%20` are a space).
+
+    Args:
+        text: As it stands on the wire, without a leading `?`.
+
+    Returns:
+        Names and values in order; empty for empty text.
+
+    Raises:
+        InvalidValue: A piece has no `=`, an escape is broken, or what it stands for is not UTF-8:
+            one server would drop it and another guess.
+    """
+    if not text:
+        return ()
+    try:
+        pairs = [(name, value) for name, value in [p.split("=", 1) for p in text.split("&")]]
+    except ValueError:
+        raise InvalidValue("query or form: a parameter has no '='") from None
+    if "%" not in text and "+" not in text:
+        return tuple(pairs)
+    if _BROKEN_ESCAPE.search(text):
+        raise InvalidValue("query or form: '%' without two hexadecimal digits")
+    return tuple([(_decoded(name), _decoded(value)) for name, value in pairs])
+
+
+def read_json(body: bytes) -> Pairs:
+    """Read a flat JSON object as parameters.
+
+    Numbers keep their text, and `true`, `false` and `null` are those words.
+
+    Args:
+        body: UTF-8.
+
+    Returns:
+        Names and values in order, a repeated name as often as it stands there.
+
+    Raises:
+        InvalidValue: It is not a JSON object, or a value is an object or an array.
+    """
+    members: Any = None
+    with suppress(ValueError, RecursionError):
+        members = json.loads(
+            body.decode(),
+            object_pairs_hook=_Members,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_no_constant,
+        )
+    if type(members) is not _Members:
+        raise InvalidValue("body is not a JSON object")
+    return tuple([(name, _word(value)) for name, value in members])
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of a JSON object, in order, repeated names included."""
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    raw = unquote_to_bytes(text.replace("+", " "))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidValue("query or form: an escape is not UTF-8") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")  # RFC 8259, 6
+
+
+def _word(value: Any) -> str:
+    if type(value) is str:
+        return value
+    if value is None or type(value) is bool:
+        return json.dumps(value)
+    raise InvalidValue("body is JSON, but a value in it is an object or an array")

@@ -1,0 +1,208 @@
+"""`APIKeyManager`: from references to credentials."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+import pytest
+from hauberk.accounts import Account
+from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
+from hauberk_plugins.keys.api_keys import FRESH_NS, APIKeyManager
+from hauberk_plugins.keys.dotenv import Dotenv
+from hauberk_plugins.keys.reference import UnusableReference
+
+CANARY = "c4nary-s3cret-value"
+
+
+class World:
+    """Accounts, environment, a dotenv file and a clock, and a manager that looks at them."""
+
+    def __init__(self, folder, **account):
+        self.path = folder / ".env"
+        self.environ = {}
+        self.now_ns = 5
+        given = {"key": "env:KEY", "secret": "env:SECRET"} | account
+        self.accounts = {"main": Account("binance", **given)}
+        self.manager = APIKeyManager(
+            lambda: self.accounts, lambda: self.now_ns, self.environ, [Dotenv(self.path)]
+        )
+
+    def write(self, text):
+        self.path.touch(0o600)
+        self.path.write_text(text)
+
+    def credentials(self, account="main"):
+        return self.manager.credentials(account)
+
+    def values(self):
+        found = self.credentials()
+        return found.key.reveal_text(), found.secret.reveal_text()
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_values_come_from_the_environment(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    assert world.values() == ("k", "s")
+    assert world.credentials().passphrase is None
+
+
+def test_the_environment_goes_before_the_dotenv_file(world):
+    world.environ["KEY"] = "from environment"
+    world.write("KEY=from file\nSECRET=s\n")
+    assert world.values() == ("from environment", "s")
+
+
+def test_an_empty_variable_counts_as_not_set(world):
+    world.environ |= {"KEY": "", "SECRET": "s"}
+    world.write("KEY=from file\n")
+    assert world.values() == ("from file", "s")
+
+
+def test_a_dotenv_file_that_is_not_needed_is_not_opened(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    world.write("OTHER=1\n")
+    world.path.chmod(0o644)
+    assert world.values() == ("k", "s")
+
+
+def test_a_dotenv_file_that_is_needed_and_open_to_others_is_refused(world):
+    world.write(f"KEY=k\nSECRET={CANARY}\n")
+    world.path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        world.credentials()
+
+
+def test_a_passphrase_is_resolved_where_the_account_has_one(tmp_path):
+    world = World(tmp_path, passphrase="env:PASS")
+    world.environ |= {"KEY": "k", "SECRET": "s", "PASS": "p"}
+    assert world.credentials().passphrase.reveal_text() == "p"
+    del world.environ["PASS"]
+    world.now_ns += FRESH_NS
+    with pytest.raises(CredentialsMissing, match="env:PASS"):
+        world.credentials()
+
+
+def test_what_is_missing_is_said_with_account_reference_and_places(world):
+    world.environ["KEY"] = CANARY
+    with pytest.raises(CredentialsMissing) as caught:
+        world.credentials()
+    assert str(caught.value) == (
+        f"account 'main': env:SECRET is not set (looked in the environment, {world.path})"
+    )
+    assert caught.value.looked_in == ("the environment", str(world.path))
+
+
+def test_an_account_without_a_reference_is_told_to_have_one(tmp_path):
+    with pytest.raises(CredentialsMissing, match="add `key: env:NAME` to the account"):
+        World(tmp_path, key="").credentials()
+
+
+def test_an_unknown_account_is_said(world):
+    with pytest.raises(CredentialsMissing, match=r"'other'.*hauberk\.yml"):
+        world.credentials("other")
+
+
+@pytest.mark.parametrize("kind", ["vault", "keyring", "file"])
+def test_a_kind_of_reference_that_is_not_available_is_said_with_those_that_are(tmp_path, kind):
+    with pytest.raises(UnusableReference) as caught:
+        World(tmp_path, key=f"{kind}:x").credentials()
+    assert str(caught.value) == (
+        f"accounts.main.key: references of the kind '{kind}:' are not available; "
+        "available are: env:NAME"
+    )
+
+
+@pytest.mark.parametrize("text", [CANARY, f"env:{CANARY}", f"x:{CANARY}", f":{CANARY}", "env:"])
+def test_a_secret_put_where_its_reference_belongs_is_not_repeated(tmp_path, text):
+    with pytest.raises(UnusableReference) as caught:
+        World(tmp_path, key=text).credentials()
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    assert "accounts.main.key" in str(caught.value)
+
+
+def test_the_same_object_is_returned_until_the_values_change(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    first = world.credentials()
+    assert world.credentials() is first
+    world.now_ns += 10 * FRESH_NS
+    assert world.credentials() is first
+    world.environ["SECRET"] = "rotated"
+    world.now_ns += FRESH_NS
+    assert world.credentials() is not first
+    assert world.values() == ("k", "rotated")
+
+
+def test_a_rotation_in_the_dotenv_file_is_seen_within_a_second(world):
+    world.write("KEY=k\nSECRET=s\n")
+    first = world.credentials()
+    world.write("KEY=k\nSECRET=rotated\n")
+    world.now_ns += FRESH_NS - 1
+    assert world.credentials() is first
+    world.now_ns += 1
+    assert world.values() == ("k", "rotated")
+
+
+def test_a_key_that_is_taken_away_is_not_used_again(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    world.credentials()
+    del world.environ["SECRET"]
+    world.now_ns += FRESH_NS
+    for _ in range(2):
+        with pytest.raises(CredentialsMissing):
+            world.credentials()
+    world.environ["SECRET"] = "back"
+    assert world.values() == ("k", "back")
+
+
+def test_an_account_that_a_reload_changed_is_resolved_at_once(world):
+    world.environ |= {"KEY": "k", "SECRET": "s", "OTHER": "o"}
+    first = world.credentials()
+    world.accounts = {"main": Account("binance", key="env:KEY", secret="env:SECRET")}
+    assert world.credentials() is first
+    world.accounts = {"main": Account("binance", key="env:OTHER", secret="env:SECRET")}
+    assert world.values() == ("o", "s")
+    world.accounts = {}
+    with pytest.raises(CredentialsMissing):
+        world.credentials()
+
+
+def test_bytes_of_the_environment_that_are_not_utf8_are_kept_as_they_are(world):
+    world.environ |= {"KEY": "k", "SECRET": b"\xff\x00".decode("utf-8", "surrogateescape")}
+    assert world.credentials().secret.reveal() == b"\xff\x00"
+
+
+def test_threads_that_meet_at_a_rotation_all_get_one_object(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    found, start = [], threading.Barrier(8)
+
+    def ask():
+        start.wait()
+        found.append(world.credentials())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(one) for one in found}) == 1
+
+
+def test_no_error_and_no_repr_shows_a_secret(tmp_path):
+    world = World(tmp_path, passphrase="env:PASS")
+    world.environ |= {"KEY": CANARY + "1", "SECRET": CANARY + "2"}
+    world.write(f"PASS={CANARY}3\n")
+    inside = vars(world.manager) | {"_environ": None}
+    shown = [repr(world.credentials()), repr(inside)]
+    world.path.chmod(0o644)
+    world.now_ns += FRESH_NS
+    for change in (lambda: None, world.path.unlink, world.environ.clear):
+        change()
+        with pytest.raises(HauberkError) as caught:
+            world.credentials()
+        shown += [repr(caught.value), "".join(traceback.format_exception(caught.value))]
+    assert CANARY not in "".join(shown)

@@ -1,0 +1,131 @@
+"""The plugin `signing`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hauberk.accounts import Account
+from hauberk.errors import ConfigError, CredentialsMissing, MisuseError, SigningError
+from hauberk.ports import Credentials
+from hauberk.request import Operation, Request
+from hauberk.secret import Secret
+from hauberk_plugins.signing.plugin import SigningConfig, SigningPlugin
+from hauberk_plugins.venues.catalogue import VenueCatalogue
+
+VENUE = VenueCatalogue().venue("binance")
+ORDER = Request("POST", "https://api.binance.com/api/v3/order", {"a": "1"}).stamped(
+    "id", Operation.TRADE
+)
+
+
+class World:
+    """A context with one account, whose credentials and venue can be changed."""
+
+    def __init__(self):
+        self.name = "signing"
+        self.accounts = {"main": Account("binance")}
+        self.clock = SimpleNamespace(wall_ns=lambda: 1_499_827_319_559_000_000)
+        self.held = Credentials(Secret("k"), Secret("s"))
+        self.used = VENUE
+
+    @property
+    def keys(self):
+        return SimpleNamespace(credentials=self.credentials)
+
+    @property
+    def venues(self):
+        return SimpleNamespace(venue=lambda name: self.used)
+
+    def credentials(self, account):
+        if self.held is None:
+            raise CredentialsMissing(account, "env:K", ["the environment"])
+        return self.held
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def plugin(world):
+    plugin = SigningPlugin(SigningConfig())
+    plugin.on_start(world)
+    return plugin
+
+
+def test_a_request_is_signed_with_the_account_and_the_clock(plugin):
+    signed = plugin.sign_request(ORDER)
+    assert signed.headers[0] == ("X-MBX-APIKEY", "k")
+    assert signed.body.startswith(b"a=1&recvWindow=5000&timestamp=1499827319559&signature=")
+
+
+def test_a_time_can_be_given(plugin):
+    assert b"timestamp=1&" in plugin.sign_at(ORDER, 1_000_000).body
+    assert plugin.sign_at(ORDER, 1_499_827_319_559_000_000) == plugin.sign_request(ORDER)
+
+
+def test_the_recv_window_is_configurable(world):
+    plugin = SigningPlugin(SigningConfig(recv_window_ms=100))
+    plugin.on_start(world)
+    assert b"recvWindow=100&" in plugin.sign_request(ORDER).body
+
+
+@pytest.mark.parametrize("ms", [0, -1, 60_001])
+def test_a_recv_window_that_no_venue_takes_is_refused(ms):
+    with pytest.raises(ValueError, match="recv_window_ms"):
+        SigningConfig(recv_window_ms=ms)
+
+
+def test_a_public_request_needs_no_credentials(plugin, world):
+    world.held = None
+    public = Request("GET", "https://api.binance.com/api/v3/depth", {"symbol": "LTCBTC"})
+    sent = plugin.sign_request(public.stamped("id", Operation.PUBLIC))
+    assert sent.url.endswith("/api/v3/depth?symbol=LTCBTC")
+    assert sent.headers == ()
+    with pytest.raises(CredentialsMissing):
+        plugin.sign_request(ORDER)
+
+
+def test_rotated_credentials_are_used_from_the_next_request_on(plugin, world):
+    before = plugin.sign_request(ORDER)
+    world.held = Credentials(Secret("k2"), Secret("s2"))
+    after = plugin.sign_request(ORDER)
+    assert after.headers[0] == ("X-MBX-APIKEY", "k2")
+    assert after.body != before.body
+
+
+def test_an_account_that_a_reload_changed_is_looked_up_anew(plugin, world):
+    plugin.sign_request(ORDER)
+    world.accounts = {"main": Account("other")}
+    world.used = SimpleNamespace(name="other", section=lambda name: {})
+    with pytest.raises(ConfigError, match="venue file other"):
+        plugin.sign_request(ORDER)
+    world.accounts = {}
+    with pytest.raises(SigningError, match="no account 'main'"):
+        plugin.sign_request(ORDER)
+
+
+def test_an_unknown_account_is_refused(plugin):
+    with pytest.raises(SigningError, match=r"no account 'other': name it in hauberk\.yml"):
+        plugin.sign_request(Request("GET", "https://api.binance.com/x", account="other"))
+
+
+def test_a_faulty_scheme_stops_the_start(world):
+    world.used = SimpleNamespace(name="demo", section=lambda name: {})
+    with pytest.raises(ConfigError):
+        SigningPlugin(SigningConfig()).on_start(world)
+    world.accounts = {"main": Account("demo", signer="own")}
+    SigningPlugin(SigningConfig()).on_start(world)
+
+
+def test_before_its_start_it_signs_nothing():
+    with pytest.raises(MisuseError, match="has not been started"):
+        SigningPlugin(SigningConfig()).sign_request(ORDER)
+
+
+def test_after_its_stop_no_key_is_kept(plugin):
+    plugin.sign_request(ORDER)
+    plugin.on_stop()
+    assert plugin._signers == {}

@@ -1,0 +1,115 @@
+"""Finding venue files and reading them from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hauberk.errors import ConfigError
+from hauberk_plugins.venues.catalogue import BUILT_IN, UnknownVenue, VenueCatalogue
+from hauberk_plugins.venues.plugin import VenuesConfig, VenuesPlugin
+
+DEMO = """\
+name: demo
+base_urls: [https://api.demo.test]
+operations:
+  GET /time: public
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "demo.yml").write_text(DEMO)
+    return tmp_path
+
+
+def problem(folder, text):
+    (folder / "demo.yml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        VenueCatalogue([folder]).venue("demo")
+    return str(caught.value).replace(str(folder), "")
+
+
+def test_a_venue_is_found_beside_the_built_in_ones(folder):
+    catalogue = VenueCatalogue([BUILT_IN, folder])
+    assert catalogue.names() == ("binance", "demo")
+    assert catalogue.venue("demo").bases == ("https://api.demo.test",)
+
+
+def test_a_venue_is_read_once_and_stays_the_same_object(folder):
+    catalogue = VenueCatalogue([folder])
+    venue = catalogue.venue("demo")
+    (folder / "demo.yml").write_text("broken: [")
+    assert catalogue.venue("demo") is venue
+
+
+def test_an_unknown_venue_is_refused_with_the_nearest_name_and_the_places(folder):
+    with pytest.raises(UnknownVenue, match=r"'demmo' in /.*; did you mean 'demo'\?"):
+        VenueCatalogue([folder]).venue("demmo")
+
+
+@pytest.mark.parametrize("name", ["../demo", "demo.yml", "", "/etc/passwd", "Demo"])
+def test_a_name_is_looked_up_and_never_made_into_a_path(folder, name):
+    with pytest.raises(UnknownVenue):
+        VenueCatalogue([folder]).venue(name)
+
+
+def test_a_file_may_not_take_the_place_of_a_built_in_one(folder):
+    (folder / "binance.yml").write_text(DEMO)
+    with pytest.raises(ConfigError, match="choose another name"):
+        VenueCatalogue([BUILT_IN, folder])
+
+
+def test_a_folder_that_is_not_there_is_said_and_changes_nothing(tmp_path):
+    plugin = VenuesPlugin(VenuesConfig(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="is not a folder"):
+        plugin.on_start(SimpleNamespace(state_dir=None))
+    assert plugin.catalogue.names() == ("binance",)
+
+
+def test_a_file_with_a_name_that_no_account_could_write_is_refused(folder):
+    (folder / "My Venue.yml").write_text(DEMO)
+    with pytest.raises(ConfigError, match="small letters"):
+        VenueCatalogue([folder])
+
+
+def test_the_name_in_the_file_must_be_that_of_the_file(folder):
+    assert problem(folder, DEMO.replace("name: demo", "\nname: other")) == (
+        "/demo.yml:2: name: must be 'demo', as the file is called"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (DEMO + "  GET /time: read\n", "/demo.yml:5: operations.'GET /time': duplicate key"),
+        (DEMO + "  GET /b: raed\n", "/demo.yml:5: operations.'GET /b': 'raed' is none of"),
+        (DEMO + "opertions: {}\n", "/demo.yml:5: opertions: unknown key; did you mean"),
+        (DEMO + "  GET /b: !!python/name:os.system x\n", "/demo.yml:5: operations.'GET /b': tag"),
+        ("", "/demo.yml:1: 'name' is missing"),
+        ("- a\n", "/demo.yml:1: must be a mapping"),
+        ("name: [\n", "is not YAML"),
+    ],
+)
+def test_a_broken_file_is_refused_with_line_path_and_reason(folder, text, message):
+    assert message in problem(folder, text)
+
+
+def test_the_plugin_provides_the_catalogue_as_soon_as_it_is_made():
+    plugin = VenuesPlugin(VenuesConfig())
+    catalogue = getattr(plugin, plugin.provides["venues"])
+    assert catalogue.names() == ("binance",)
+    plugin.on_start(SimpleNamespace(state_dir=None))
+    assert catalogue.names() == ("binance",)
+
+
+@pytest.mark.parametrize("state", ["state", None])
+def test_the_folder_stands_beside_the_state_folder_or_in_the_current_one(
+    folder, state, monkeypatch
+):
+    monkeypatch.chdir(folder.parent)
+    state_dir = None if state is None else folder.parent / state
+    plugin = VenuesPlugin(VenuesConfig(Path(folder.name)))
+    plugin.on_start(SimpleNamespace(state_dir=state_dir))
+    assert plugin.catalogue.venue("demo").name == "demo"
