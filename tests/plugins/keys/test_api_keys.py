@@ -6,6 +6,7 @@ import threading
 import traceback
 
 import pytest
+
 from hauberk.accounts import Account
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
 from hauberk_plugins.keys.api_keys import FRESH_NS, APIKeyManager

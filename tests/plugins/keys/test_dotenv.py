@@ -6,10 +6,11 @@ import os
 import traceback
 
 import pytest
-from hauberk.errors import ConfigError
-from hauberk_plugins.keys.dotenv import Dotenv
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hauberk.errors import ConfigError
+from hauberk_plugins.keys.dotenv import Dotenv
 
 CANARY = "c4nary-s3cret-value"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from hauberk.accounts import Account
 from hauberk.errors import CredentialsMissing, MisuseError
 from hauberk_plugins.keys.plugin import KeysConfig, KeysPlugin

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+
 from hauberk_plugins.sandbox import SandboxExchange
 from hauberk_plugins.sandbox.app import SandboxApp
 

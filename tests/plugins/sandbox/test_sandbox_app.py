@@ -1,10 +1,11 @@
 import asyncio
 
 import pytest
-from hauberk_plugins.sandbox import app
-from hauberk_plugins.sandbox.app import MAX_BODY
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hauberk_plugins.sandbox import app
+from hauberk_plugins.sandbox.app import MAX_BODY
 
 ORDER = "/api/v3/order"
 

@@ -1,10 +1,11 @@
 from collections import Counter
 
 import pytest
-from hauberk_plugins.sandbox import Limit
-from hauberk_plugins.sandbox.limits import Bans, seconds_until
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hauberk_plugins.sandbox import Limit
+from hauberk_plugins.sandbox.limits import Bans, seconds_until
 
 S = 1_000_000_000
 PING = ("GET", "/api/v3/ping")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+
 from hauberk.errors import HauberkError
 from hauberk_plugins.sandbox import Limit, SandboxExchange, SandboxServer
 from hauberk_plugins.sandbox.wire import HttpCall

@@ -1,7 +1,8 @@
 import pytest
-from hauberk_plugins.sandbox import SymbolRules
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hauberk_plugins.sandbox import SymbolRules
 
 EXAMPLE = (
     "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"

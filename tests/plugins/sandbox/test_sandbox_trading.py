@@ -2,11 +2,12 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hauberk_plugins.sandbox import SymbolRules
 from hauberk_plugins.sandbox.endpoints import TABLE
 from hauberk_plugins.sandbox.market import Market
-from hypothesis import given
-from hypothesis import strategies as st
 
 ASSETS = ("USDT", "BTC", "ETH", "LTC")
 

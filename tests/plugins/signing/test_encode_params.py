@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from hauberk_plugins.signing.encode import encode
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from hauberk_plugins.signing.encode import encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(st.sampled_from("aZ9-._~&=+% é"))
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=40).map(tuple)

@@ -10,6 +10,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import Operation, Request
@@ -17,8 +20,6 @@ from hauberk.secret import Secret
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.signer import RequestSigner
 from hauberk_plugins.venues.catalogue import VenueCatalogue
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "exchange.json").read_text())
 BINANCE = [vector for vector in VECTORS if vector["exchange"] == "binance"]

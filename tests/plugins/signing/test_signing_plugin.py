@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+
 from hauberk.accounts import Account
 from hauberk.errors import ConfigError, CredentialsMissing, MisuseError, SigningError
 from hauberk.ports import Credentials

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+
 from hauberk.errors import ConfigError
 from hauberk_plugins.signing.scheme import Added, read_scheme
 from hauberk_plugins.venues.catalogue import VenueCatalogue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hauberk.request import Operation
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 

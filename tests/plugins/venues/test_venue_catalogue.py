@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from hauberk.errors import ConfigError
 from hauberk_plugins.venues.catalogue import BUILT_IN, UnknownVenue, VenueCatalogue
 from hauberk_plugins.venues.plugin import VenuesConfig, VenuesPlugin

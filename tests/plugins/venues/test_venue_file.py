@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hauberk.errors import ConfigError, InvalidValue
 from hauberk.request import Operation, Request
 from hauberk.yamlfile import Document
 from hauberk_plugins.venues.parse import parse_venue
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class Numbered(Document):

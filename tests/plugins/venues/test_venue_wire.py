@@ -7,10 +7,11 @@ from contextlib import suppress
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hauberk.errors import HauberkError, InvalidValue
-from hauberk_plugins.venues.wire import read_form, read_json
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hauberk.errors import HauberkError, InvalidValue
+from hauberk_plugins.venues.wire import read_form, read_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PAIRS = st.lists(st.tuples(TEXT, TEXT)).map(tuple)

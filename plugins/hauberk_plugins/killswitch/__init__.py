@@ -1,0 +1,1 @@
+"""Stopping what must stop, at once and for everybody."""

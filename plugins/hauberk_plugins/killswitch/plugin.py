@@ -1,0 +1,80 @@
+"""The plugin `killswitch`: stops requests once something is wrong. Stands first, required."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hauberk.context import Context
+from hauberk.errors import HauberkError
+from hauberk.hooks import Plugin, hookimpl
+from hauberk.records import Incident, Outcome, Severity
+from hauberk.request import Request
+from hauberk.verdicts import Deny
+from hauberk_plugins.killswitch.memory import load, save
+from hauberk_plugins.killswitch.switch import KillSwitch, Level
+
+_LEVELS: Final = {Severity.HIGH: Level.RESTRICTED, Severity.CRITICAL: Level.HALTED}
+
+
+class KillSwitchPlugin(Plugin):
+    """Guard and responder: HIGH restricts, CRITICAL halts, and nothing lowers it here.
+
+    With the grant `store` and a provider of that port, the state survives a restart; without,
+    it is held in memory and a restart lifts it.
+    """
+
+    interface = (1, 1)
+
+    def __init__(self) -> None:
+        self._switch = KillSwitch()
+
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        """Take over the switch of the instance before, then what is stored."""
+        self._context = context
+        before = context.predecessor
+        if isinstance(before, KillSwitchPlugin):
+            # Shared, not copied: an incident may come to the old instance while this one starts.
+            self._switch = before._switch
+        if not context.has("store"):
+            return
+        try:
+            stored = load(context.store)
+        except Exception as error:  # whatever it is, nobody knows that all was well
+            self._switch.rise(Level.HALTED, f"the stored state is unreadable: {_told(error)}")
+            return
+        self._switch.rise(stored.level, stored.title, stored.incident)
+        if self._switch.state.level > stored.level:  # halted before there was a store
+            save(context.store, self._switch.state)
+
+    @hookimpl
+    def on_request(self, request: Request) -> Deny | None:
+        """Deny what the state does not permit."""
+        if self._switch.permits(request.operation):
+            return None
+        state = self._switch.state
+        if state.level is Level.HALTED:
+            return Deny(str(state))
+        return Deny(f"{state}: no {request.operation.value} until it is lifted")
+
+    @hookimpl
+    def on_incident(self, incident: Incident) -> Outcome | None:
+        """Rise in memory first, then store."""
+        level = _LEVELS.get(incident.severity)
+        if level is None:
+            return None
+        rose = self._switch.rise(level, incident.title, incident.id)
+        state = self._switch.state
+        did = state.level.name.lower() if rose else f"{state.level.name.lower()} already"
+        if self._context.has("store"):
+            try:
+                save(self._context.store, state)
+            except Exception as error:  # it stays risen in memory, whatever the store does
+                why = f"{did}, but a restart would lift it: not stored: {_told(error)}"
+                return Outcome(why, ok=False)
+        return Outcome(did)
+
+
+def _told(error: Exception) -> str:
+    """Say what a store failed with; the text of an exception that is not ours may hold anything."""
+    return str(error) if isinstance(error, HauberkError) else type(error).__name__

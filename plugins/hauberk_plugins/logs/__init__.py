@@ -1,0 +1,1 @@
+"""Logs of what the kernel and the plugins tell, with secrets masked."""

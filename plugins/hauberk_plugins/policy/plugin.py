@@ -1,0 +1,40 @@
+"""The plugin `policy`: refuses what an account may not do."""
+
+from __future__ import annotations
+
+from hauberk.context import Context
+from hauberk.hooks import Plugin, hookimpl
+from hauberk.request import Operation, Request
+from hauberk.verdicts import Deny
+from hauberk_plugins.policy.capabilities import Policy
+
+
+class PolicyPlugin(Plugin):
+    """Guard: denies what the account lacks the capability for, and what nobody can judge."""
+
+    interface = (1, 1)
+
+    def __init__(self) -> None:
+        self._policy = Policy()
+
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        """Keep the way to the accounts, which a reload may change."""
+        self._context = context
+
+    @hookimpl
+    def on_request(self, request: Request) -> Deny | None:
+        """Deny, or have no objection."""
+        account = self._context.accounts[request.account]
+        if request.operation is Operation.UNKNOWN:
+            return Deny(
+                f"the map of venue {account.venue!r} does not know {request.method} "
+                f"{_path(request.url)}, so nobody can say what it does; if it is safe, add it to "
+                "`operations` in the venue's file"
+            )
+        objection = self._policy.objection(request.account, account.allow, request.operation)
+        return Deny(objection) if objection else None
+
+
+def _path(url: str) -> str:
+    return url[url.find("/", url.find("//") + 2) :]

@@ -1,0 +1,1 @@
+"""Pacing: several windows at once, first come first served."""

@@ -1,0 +1,53 @@
+"""Why a request is not paced but refused, and why a venue's limits cannot be used."""
+
+from __future__ import annotations
+
+from hauberk.errors import HauberkError
+
+
+class TooDear(HauberkError):
+    """One request costs more than a window ever holds."""
+
+    def __init__(self, window: str, amount: int, size: int) -> None:
+        super().__init__(window, amount, size)
+        self.window = window
+        self.amount = amount
+        self.size = size
+
+    def __str__(self) -> str:
+        return (
+            f"it costs {self.amount} of window {self.window!r}, which never holds more than "
+            f"{self.size}: correct `costs` or `windows` if that is not so"
+        )
+
+
+class LineFull(HauberkError):
+    """As many requests wait for a window as may.
+
+    Attributes:
+        window: Its name.
+        waiting: How many.
+        wait_ns: How long it would have to wait behind them.
+    """
+
+    def __init__(self, window: str, waiting: int, wait_ns: int) -> None:
+        super().__init__(window, waiting, wait_ns)
+        self.window = window
+        self.waiting = waiting
+        self.wait_ns = wait_ns
+
+    def __str__(self) -> str:
+        return f"{self.waiting} requests wait for window {self.window!r} already"
+
+
+class BadLimits(HauberkError):
+    """The `limits` of a venue cannot be used."""
+
+    def __init__(self, venue: str, where: str, problem: str) -> None:
+        super().__init__(venue, where, problem)
+        self.venue = venue
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"venue {self.venue!r}, {self.where}: {self.problem}"

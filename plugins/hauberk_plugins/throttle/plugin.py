@@ -1,0 +1,124 @@
+"""The plugin `throttle`: paces requests so that the exchange never has to refuse one."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+from hauberk.accounts import Account
+from hauberk.context import Context
+from hauberk.hooks import Plugin, hookimpl
+from hauberk.ports import Venue
+from hauberk.request import Request
+from hauberk.verdicts import Deny, Wait
+from hauberk_plugins.throttle.errors import LineFull, TooDear
+from hauberk_plugins.throttle.limiter import RateLimiter
+from hauberk_plugins.throttle.limits import Limits, read_limits
+from hauberk_plugins.throttle.tariff import Tariff
+from hauberk_plugins.throttle.windows import Meter, Scope, Window
+
+
+@frozen
+class ThrottleConfig:
+    """The section `throttle` of `hauberk.yml`.
+
+    Attributes:
+        jitter_ms: How much earlier or later than it left here the exchange may count a request:
+            delay on the way, and the difference of the clocks. Windows are widened by it.
+        lease_s: How long a turn is kept for a waiting request that does not come back for it.
+        max_waiting: How many requests may wait for one window; more are denied.
+        windows: By venue, windows that stand in place of the venue file's, for example those of
+            a testnet.
+    """
+
+    jitter_ms: int = field(default=250, validator=[validators.ge(0), validators.le(60_000)])
+    lease_s: float = field(default=1.0, validator=[validators.gt(0), validators.le(3_600)])
+    max_waiting: int = field(default=1_000, validator=validators.ge(0))
+    windows: dict[str, tuple[Window, ...]] = field(factory=dict)
+
+
+class ThrottlePlugin(Plugin):
+    """Guard: charges a request in every window at once, or has it wait for its turn.
+
+    Needs the grant `venues`. Stands last among the guards: a charge is not to be held while
+    somebody else thinks.
+    """
+
+    interface = (1, 1)
+    Config = ThrottleConfig
+
+    def __init__(self, config: ThrottleConfig) -> None:
+        self._config = config
+        # Each for as long as its account and venue stand as they were.
+        self._tariffs: dict[str, tuple[Account, Venue, Tariff]] = {}
+        self._is_stopped = False
+
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        """Take over what an instance before this one charged; check what venues say."""
+        self._context = context
+        self._clock = context.clock
+        before = context.predecessor
+        # Shared, not copied: a pass that began before a reload ends with the old instance. It is
+        # configured when first asked, since a reload may yet fail.
+        self._limiter: RateLimiter = (
+            before._limiter
+            if isinstance(before, ThrottlePlugin)
+            else RateLimiter(wake=context.wake)
+        )
+        for account in context.accounts.values():
+            self._limits(account, context.venues.venue(account.venue))
+
+    @hookimpl
+    def on_stop(self) -> None:
+        """Leave the windows' shapes to whoever took over."""
+        self._is_stopped = True
+
+    @hookimpl
+    def on_request(self, request: Request) -> Deny | Wait | None:
+        """Charge the request, or say when its turn is."""
+        account = self._context.accounts[request.account]
+        venue = self._context.venues.venue(account.venue)
+        known = self._tariffs.get(request.account)
+        if known is not None and known[0] is account and known[1] is venue:
+            tariff = known[2]
+        else:
+            tariff = self._tariff(request.account, account, venue)
+        clock = self._clock
+        try:
+            wait_ns = self._limiter.ask(
+                request.id,
+                tariff.amounts(request.method, request.url),
+                clock.monotonic_ns(),
+                clock.wall_ns(),
+            )
+        except LineFull as error:
+            return Deny(str(error), retry_after=error.wait_ns / 1e9)
+        except TooDear as error:
+            return Deny(str(error))
+        return Wait(wait_ns / 1e9) if wait_ns else None
+
+    @hookimpl
+    def on_end(self, request: Request, left: bool, why: str) -> None:  # noqa: ARG002
+        """Date the charge, or give it back."""
+        self._limiter.end(request.id, left, self._clock.monotonic_ns())
+
+    def _tariff(self, name: str, account: Account, venue: Venue) -> Tariff:
+        config, is_live = self._config, not self._is_stopped
+        if is_live:
+            self._limiter.configure(
+                lease_ns=int(config.lease_s * 1e9), max_waiting=config.max_waiting
+            )
+
+        def meter(window: Window) -> Meter:
+            sharer = name if window.scope is Scope.ACCOUNT else ""
+            key = (account.venue, account.base_url, window.name, sharer)
+            jitter_ns = config.jitter_ms * 1_000_000
+            return self._limiter.meter(key, window, jitter_ns, reshape=is_live)
+
+        made = Tariff(self._limits(account, venue), meter)
+        self._tariffs[name] = (account, venue, made)
+        return made
+
+    def _limits(self, account: Account, venue: Venue) -> Limits:
+        override = self._config.windows.get(account.venue)
+        return read_limits(account.venue, venue.section("limits"), override)

@@ -1,0 +1,39 @@
+"""`Tariff`: what each endpoint takes of which meters, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hauberk_plugins.throttle.limits import DEFAULT, Limits
+from hauberk_plugins.throttle.line import Amounts
+from hauberk_plugins.throttle.windows import Meter, Window
+
+
+class Tariff:
+    """The prices of one account at its venue.
+
+    Args:
+        limits: The venue's.
+        meter: Gives the meter of a window for the account.
+    """
+
+    __slots__ = ("_amounts", "_default")
+
+    def __init__(self, limits: Limits, meter: Callable[[Window], Meter]) -> None:
+        meters = [(window.counts, meter(window)) for window in limits.windows]
+
+        def amounts(cost: Mapping[str, int]) -> Amounts:
+            return tuple((meter, cost[counts]) for counts, meter in meters if cost.get(counts))
+
+        self._amounts = {endpoint: amounts(cost) for endpoint, cost in limits.costs.items()}
+        self._default = self._amounts.pop(DEFAULT, ())
+
+    def amounts(self, method: str, url: str) -> Amounts:
+        """Return what a request takes: the same tuple each time for the same endpoint.
+
+        Args:
+            method: In capitals.
+            url: Scheme, host and path, without a query.
+        """
+        path = url[url.find("/", url.find("//") + 2) :]
+        return self._amounts.get(f"{method} {path}", self._default)
