@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test sweep lint docs bench clean
+.PHONY: demo test sweep lint typing test-wheel docs bench clean
 .DEFAULT_GOAL := test
 
 # One stamp an extra: a change of pyproject.toml installs again, nothing else does.
@@ -39,6 +39,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What a plugin's author is told by mypy: right plugins pass, wrong ones are reported.
+typing: $(VENV)/.dev
+	$(BIN)/python typing_tests/check.py
+
+# The distribution as a stranger installs it: built, installed elsewhere, used.
+test-wheel: $(VENV)/.dev
+	$(BIN)/python -m pytest -q tests/packaging --override-ini addopts=--import-mode=importlib -m wheel
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

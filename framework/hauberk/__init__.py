@@ -3,8 +3,8 @@
     with hauberk.open("hauberk.yml") as guard:
         cleared = guard.clear(hauberk.Request("GET", "https://api.binance.com/api/v3/account"))
 
-Importing it loads pluggy and attrs; the kernel itself and the readers of a configuration load
-when they are first used.
+Importing it loads pluggy and attrs; the data, the kernel and the readers of a configuration
+load when they are first used.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from hauberk.errors import (
     StoreError,
 )
 from hauberk.hooks import Plugin, blocking, hookimpl
-from hauberk.records import Event, Identity, Incident, Login, Outcome, Severity
-from hauberk.request import Operation, Request, Response
 from hauberk.secret import Secret
 from hauberk.verdicts import Deny, Verdict, Wait
 
@@ -37,10 +35,16 @@ if TYPE_CHECKING:
     from hauberk.guard import Guard
     from hauberk.opening import open  # noqa: A004
     from hauberk.protocol import Cleared
+    from hauberk.records import Event, Identity, Incident, Login, Outcome, Severity
+    from hauberk.request import Operation, Request, Response
 
 __version__ = "0.1.0"
 
 _LATER = {
+    **dict.fromkeys(("Operation", "Request", "Response"), "hauberk.request"),
+    **dict.fromkeys(
+        ("Event", "Identity", "Incident", "Login", "Outcome", "Severity"), "hauberk.records"
+    ),
     "Cleared": "hauberk.protocol",
     "Context": "hauberk.context",
     "Guard": "hauberk.guard",
@@ -85,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what only a running guard needs when it is first asked for (PEP 562)."""
+    """Load a name's module when it is first asked for (PEP 562)."""
     if name not in _LATER:
         raise AttributeError(f"module 'hauberk' has no attribute {name!r}")
     from importlib import import_module

@@ -5,22 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
 from hauberk.accounts import Account
 from hauberk.errors import Denied
 from hauberk.ports import Venue, Venues
-from hauberk.request import Request
+from hauberk.request import Operation, Request
 
-# Unreserved, sub-delimiters, ":" and "@" (RFC 3986, 3.3), and percent-encoded bytes other than
-# "%", "/", "\", ".", "?", "#" and controls, which servers and proxies decode at will.
+# Unreserved, sub-delimiters but ";", ":" and "@" (RFC 3986, 3.3), and percent-encoded bytes where
+# that is the only spelling: nothing that may stand as it is, capital digits (6.2.2.1), and nothing
+# that servers or proxies decode at will and then act on ("%", "/", "\", "?", "#", controls).
+# Some servers cut a segment at ";": for them "/..;/" is "/../" and "/a;b" is "/a".
 _SEGMENT: Final = (
-    r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]"
-    r"|%(?!25|2[fFeE3]|5[cC]|3[fF]|[01][0-9A-Fa-f]|7[fF])[0-9A-Fa-f]{2})"
+    r"(?:[A-Za-z0-9\-._~!$&'()*+,=:@]"
+    r"|%(?:2[02]|3[CE]|5[BDE]|60|7[B-D]|[89A-F][0-9A-F]))"
 )
 _PATH: Final = re.compile(rf"(?:/(?!\.{{1,2}}(?:/|\Z)){_SEGMENT}+)+/?\Z")
+_BEYOND_ASCII: Final = re.compile("%[89A-F]")
+# Headers that say where a request goes, how long it is or what it does, whatever was judged.
+_STEERING: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "trailer", "upgrade", "forwarded",
+     "x-forwarded-host", "x-forwarded-prefix", "x-http-method", "x-http-method-override",
+     "x-method-override", "x-original-url", "x-rewrite-url"}
+)  # fmt: skip
 _REMEMBERED: Final = 1_024
 
 
@@ -59,7 +68,7 @@ class Binding:
         for base in self.bases:
             if url.startswith(base):
                 path = url[len(base) :]
-                if _PATH.match(path):
+                if _PATH.match(path) and _is_plain_text(path):
                     return path
         raise Denied("kernel", f"account {self.name!r}: {_why(url, self.bases)}")
 
@@ -70,6 +79,9 @@ class Binding:
             Denied: Its URL is not of the venue, or a parameter is both in query and body.
         """
         path = self.path(request.url)
+        for name, _ in request.headers:
+            if name.lower() in _STEERING:
+                raise Denied("kernel", f"header {name} would steer it past what is judged")
         if request.body and request.params:
             both = {name for name, _ in self.venue.body_params(request)} & {
                 name for name, _ in request.params
@@ -77,6 +89,8 @@ class Binding:
             if both:
                 raise Denied("kernel", f"parameter {sorted(both)[0]!r} is in both query and body")
         operation = self.venue.operation(request.method, path, request.params, request.body)
+        if type(operation) is not Operation:
+            raise Denied("kernel", f"venue {self.account.venue!r} does not say what it does")
         return request.stamped(request.id, operation)
 
     def without_credentials(self, request: Request) -> Request:
@@ -109,25 +123,41 @@ def host(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
 
 
+def _is_plain_text(path: str) -> bool:
+    """Whether what is encoded beyond ASCII is UTF-8 in the one form that nothing normalises.
+
+    An overlong form of "/" is not UTF-8, and a full-width one becomes "/" under NFKC.
+    """
+    if _BEYOND_ASCII.search(path) is None:
+        return True
+    from unicodedata import is_normalized
+
+    try:
+        text = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return is_normalized("NFKC", text) and text.isprintable()
+
+
 def _why(url: str, bases: tuple[str, ...]) -> str:
     """Say which rule a refused URL breaks, without repeating what may be a secret in it."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "the URL cannot be read"
-    if "@" in parts.netloc:
+    base = host(url)
+    if "@" in base:
         return "the URL holds user information before its host"
     if "#" in url:
         return "the URL has a fragment"
     if "?" in url:
         return "the URL has a query: give parameters in params, so that guards can judge them"
-    base = f"{parts.scheme}://{parts.netloc}"
     if base not in bases:
         return f"{base[:100]} is none of its venue's base URLs ({', '.join(bases)})"
-    if not parts.path:
+    if parts.path in ("", "/"):
         return "the URL has no path"
     if "//" in parts.path:
         return "the path contains //"
     if re.search(r"(?:^|/)\.{1,2}(?:/|\Z)", parts.path):
         return "the path contains a dot segment"
-    return "the path holds an encoded slash, dot, percent or control, or a character not allowed"
+    return "the path holds a character that is not allowed there, or one encoded that may not be"

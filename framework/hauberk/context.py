@@ -60,6 +60,13 @@ class Context:
         return self._view.settings.state_dir
 
     @property
+    def folder(self) -> Path:
+        """Where relative paths in a plugin's configuration start: the folder of `hauberk.yml`."""
+        from pathlib import Path
+
+        return self._view.settings.folder or Path()
+
+    @property
     def store(self) -> Store:
         """Durable records in a namespace of the plugin's own."""
         return cast(Store, self._port("store"))
@@ -116,9 +123,10 @@ class Context:
         """Raise the epoch: whoever has not left yet is asked again. Not for outsiders to cause."""
         self._kernel.recheck()
 
-    def settle(self) -> None:
-        """Look at the plugins in place from now on, no more at those that were starting."""
+    def settle(self, grants: frozenset[str]) -> None:
+        """Look at the plugins in place from now on, with these grants."""
         self._starting = None
+        self.grants = grants
 
     @property
     def _view(self) -> View:

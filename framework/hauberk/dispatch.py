@@ -11,7 +11,7 @@ import inspect
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -111,6 +111,7 @@ def ask(
     timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
     frame.named = None
     began = frame.since_ns = now()
+    frame.is_running = True
     watch.active[id(frame)] = frame
     try:
         for impl in guards:
@@ -133,9 +134,11 @@ def ask(
             found = _in_time(guards[-1], None, frame, watch, began)
             if not shadow:
                 return found
-            frame.passed_over += [found] if found else []
+            if found and all(impl is not found[0] for impl, _ in frame.passed_over):
+                frame.passed_over.append(found)
     finally:
         del watch.active[id(frame)]
+        frame.is_running = False
         _CURRENT.reset(token)
     return None
 
@@ -160,6 +163,7 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
     before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
     kinds = [type(arg) for arg in args]
     token = _CURRENT.set(frame)
+    was_running, frame.is_running = frame.is_running, True
     frame.impl = impl
     impl.calls += 1
     try:
@@ -171,6 +175,7 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
         impl.failed()
         raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
     finally:
+        frame.is_running = was_running
         _CURRENT.reset(token)
         changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
     if any(changed):
@@ -192,6 +197,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
     """
     frame = Frame(is_open=True)
     _CURRENT.set(frame)  # in the context of the task that this runs in
+    frame.is_running = True
     before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
     kinds = [type(arg) for arg in args]
     try:
@@ -201,6 +207,8 @@ async def acall(impl: Impl, *args: Any) -> Any:
     except BaseException as error:
         impl.failed()
         raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
+    finally:
+        frame.is_running = False
     changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
     if any(changed):
         impl.failed()
@@ -232,13 +240,14 @@ def sign(impl: Impl, request: Request, frame: Frame) -> Request:
     return signed
 
 
-def judge_login(impl: Impl, login: Login) -> Deny | Identity | None:
+def judge_login(impl: Impl, login: Login, frame: Frame) -> Deny | Identity | None:
     """Ask one guard about a login; only the authenticator is shown password and code.
 
     Raises:
         HookFailed: It raised, or answered what it may not.
     """
-    answer = call(impl, login if impl.may_authenticate else login.without_secrets())
+    shown = login if impl.may_authenticate else login.without_secrets()
+    answer = call(impl, shown, frame=frame)
     if answer is None:
         return None
     if type(answer) is Deny or type(answer) is Identity:
@@ -277,31 +286,36 @@ def outcome(impl: Impl, answer: object) -> Outcome:
     raise HookFailed(impl, f"returned {_kind(answer)}, which on_incident may not")
 
 
-def contained(impl: Impl, *args: Any, is_open: bool = False) -> Any:
+def contained(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = None) -> Any:
     """Call a hook whose failure must stop nothing: it is counted and logged.
 
     Returns:
         Its answer, or `None` after a failure.
     """
     try:
-        return call(impl, *args, is_open=is_open)
+        return call(impl, *args, is_open=is_open, frame=frame)
     except HookFailed as failure:
         log.warning("%s.%s %s", impl.name, impl.hook, failure.why)
         return None
 
 
-def end(guards: Sequence[Impl], request: Request, left: bool, why: str, frame: Frame) -> None:
+def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Frame) -> None:
     """Tell each guard that was asked how the request ended, whatever any of them does.
+
+    Args:
+        ends: Their implementations of `on_end`.
+        request: As last judged.
+        left: Whether it left.
+        why: Why not.
+        frame: The dispatch.
 
     Raises:
         KeyboardInterrupt: One was interrupted; raised after all were told.
     """
     interrupted = None
-    for impl in guards:
-        if impl.end is None:
-            continue
+    for impl in ends:
         try:
-            call(impl.end, request, left, why, frame=frame)
+            call(impl, request, left, why, frame=frame)
         except HookFailed as failure:
             log.warning("%s.on_end %s", impl.name, failure.why)
         except KeyboardInterrupt as error:
@@ -400,11 +414,20 @@ def _put_back(value: object, kind: type, before: tuple[object, ...] | None) -> b
     changed = type(value) is not kind
     if changed:
         object.__setattr__(value, "__class__", kind)
-    if before is not None and _FIELDS[kind](value) != before:
+    if before is not None and not _stands(value, kind, before):
         changed = True
         for attribute, was in zip(attrs.fields(kind), before, strict=True):
             object.__setattr__(value, attribute.name, was)
     return changed
+
+
+def _stands(value: object, kind: type, before: tuple[object, ...]) -> bool:
+    """Whether every field is the very object it was, whatever it claims to equal."""
+    try:
+        now = _FIELDS[kind](value)
+    except AttributeError:  # a hook took one away
+        return False
+    return all(map(is_, now, before))
 
 
 def _discard(answer: object) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from inspect import GEN_CLOSED, getgeneratorstate
 from typing import Any
 
@@ -27,8 +29,11 @@ from hauberk.protocol import (
     Steps,
     Tell,
 )
+from hauberk.records import Event
+from hauberk.registry import Impl
 from hauberk.request import Request
 from hauberk.settings import Mode
+from hauberk.snapshot import runs
 
 log = logging.getLogger("hauberk")
 
@@ -41,7 +46,7 @@ class Drivers:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hauberk")
         self._do: dict[type[Step], Callable[[Any], Any]] = {
             Begin: self._begin,
             Ask: self._ask,
@@ -57,22 +62,18 @@ class Drivers:
             Ask: lambda step: self._off(self._ask, step, any(i.is_blocking for i in step.guards)),
             Flush: lambda step: offloop.aside(kernel.flush, step.frame),
             Pause: lambda step: kernel.waking.await_(step.request_id, step.ns),
-            Tell: lambda step: self._off(
-                self._tell, step, any(i.is_blocking for i in step.snapshot.recorders)
-            ),
+            Tell: self._tell_off,
             Sign: lambda step: self._off(self._sign, step, step.signer.is_blocking),
-            End: lambda step: self._off(
-                self._end, step, any(i.end is not None and i.end.is_blocking for i in step.asked)
-            ),
+            End: self._end_off,
         }
 
-    def run(self, steps: Steps) -> Cleared:
-        """Drive to the end on this thread.
+    def run(self, steps: Steps, error: BaseException | None = None) -> Cleared:
+        """Drive to the end on this thread, beginning with an error to throw, if there is one.
 
         Whatever is raised here, an interrupt included, is thrown into the protocol, which tells
         the guards the end before it raises it again.
         """
-        do, answer, error = self._do, None, None
+        do, answer = self._do, None
         while True:
             try:
                 step = steps.send(answer) if error is None else steps.throw(error)
@@ -101,22 +102,26 @@ class Drivers:
             except BaseException as raised:
                 if getgeneratorstate(steps) == GEN_CLOSED:
                     raise
+                if isinstance(raised, GeneratorExit):
+                    # The loop was closed under it: nothing can be awaited, and since a collector
+                    # may be running this inside any lock, the guards are told from elsewhere.
+                    offloop.start(self._abandon, steps)
+                    raise
                 answer, error = None, raised
+
+    def _abandon(self, steps: Steps) -> None:
+        with suppress(asyncio.CancelledError):
+            self.run(steps, asyncio.CancelledError())
 
     def close(self) -> None:
         """Let go of the threads."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
+        self._pool.shutdown(wait=False)
 
     def _off(
         self, function: Callable[[Any], Any], step: Step, is_blocking: bool
     ) -> Awaitable[Any] | None:
         """Go to the pool, or say that it is to be done here."""
-        if not is_blocking:
-            return None
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hauberk")
-        return offloop.in_pool(self._pool, function, step)
+        return offloop.in_pool(self._pool, function, step) if is_blocking else None
 
     def _begin(self, step: Begin) -> Scene:
         kernel = self._kernel
@@ -125,12 +130,11 @@ class Drivers:
         kernel.check_open()
         snapshot = kernel.snapshot
         now = kernel.clock.monotonic_ns()
-        return Scene(epoch, snapshot, now, kernel.responses.obstacle(snapshot, now))
+        shadow = kernel.settings.mode is Mode.SHADOW
+        return Scene(epoch, snapshot, now, kernel.responses.obstacle(snapshot, now), shadow)
 
     def _ask(self, step: Ask) -> Finding | None:
-        kernel = self._kernel
-        shadow = kernel.settings.mode is Mode.SHADOW
-        return dispatch.ask(step.guards, step.request, step.frame, kernel.watch, shadow)
+        return dispatch.ask(step.guards, step.request, step.frame, self._kernel.watch, step.shadow)
 
     def _sign(self, step: Sign) -> Request:
         try:
@@ -139,20 +143,59 @@ class Drivers:
             raise Denied(step.signer.name, failure.why, None, step.request.id) from failure.cause
 
     def _tell(self, step: Tell) -> None:
+        if (event := self._event(step)) is not None:
+            self._record(event, step.snapshot.recorders)
+
+    def _tell_off(self, step: Tell) -> Awaitable[None] | None:
+        recorders = step.snapshot.recorders
+        if not any(impl.is_blocking for impl in recorders) or (event := self._event(step)) is None:
+            return None
+        return self._spread(lambda run: self._record(event, run), recorders)
+
+    def _event(self, step: Tell) -> Event | None:
         if step.kind == "request.would_stop":
             log.warning(
                 "shadow mode: request %s would be stopped: %s", step.request.id, step.fields
             )
         if not step.snapshot.recorders:
-            return
-        event = self._kernel.event(
+            return None
+        return self._kernel.event(
             "kernel", step.kind, step.fields, step.request, permission=step.permission
         )
-        if step.permission:
-            self._kernel.permit(event, step.snapshot)
+
+    def _record(self, event: Event, recorders: Sequence[Impl]) -> None:
+        if event.permission:
+            self._kernel.permit(event, recorders)
         else:
-            self._kernel.record(event)
+            self._kernel.record(event, recorders)
 
     def _end(self, step: End) -> None:
         self._kernel.waking.disarm(step.request.id)
-        dispatch.end(step.asked, step.request, step.left, step.why, step.frame)
+        dispatch.end(_ends(step), step.request, step.left, step.why, step.frame)
+
+    def _end_off(self, step: End) -> Awaitable[None] | None:
+        ends = _ends(step)
+        if not any(impl.is_blocking for impl in ends):
+            return None
+        self._kernel.waking.disarm(step.request.id)
+        return self._spread(
+            lambda run: dispatch.end(run, step.request, step.left, step.why, step.frame), ends
+        )
+
+    async def _spread(self, call: Callable[[Sequence[Impl]], None], impls: Sequence[Impl]) -> None:
+        """Call all on the loop but those that may block, whatever is cancelled meanwhile."""
+        cut_short = None
+        for run in runs(impls):
+            try:
+                if run[0].is_blocking:
+                    await offloop.in_pool(self._pool, call, run)
+                else:
+                    call(run)
+            except (asyncio.CancelledError, KeyboardInterrupt) as error:
+                cut_short = cut_short or error
+        if cut_short is not None:
+            raise cut_short
+
+
+def _ends(step: End) -> tuple[Impl, ...]:
+    return tuple(impl.end for impl in step.asked if impl.end is not None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
     from hauberk.registry import Impl
 
+#: The program itself, in what is attributed.
+BOT: Final = "bot"
 #: Responders and observers may call back into the guard, this deep.
 MAX_DEPTH: Final = 4
 
@@ -26,26 +31,56 @@ class Frame:
         since_ns: When it was called, by the monotonic clock.
         depth: How many dispatches it is nested in.
         is_open: Whether its hooks may call back into the guard: responders and observers.
+        is_running: Whether one of its hooks is being called right now.
         queue: What guards reported and emitted meanwhile, to be sent when the dispatch has ended.
         passed_over: In shadow mode, what would have stopped the request.
     """
 
-    __slots__ = ("depth", "impl", "is_open", "named", "passed_over", "queue", "since_ns")
+    __slots__ = (
+        *("depth", "impl", "is_open", "is_running", "named", "passed_over", "queue", "since_ns"),
+    )
 
     def __init__(self, *, is_open: bool = False) -> None:
-        around = _CURRENT.get()
+        around = current()
         self.depth: int = 0 if around is None else around.depth + 1
         self.is_open = is_open
+        self.is_running = False
         self.impl: Impl | None = None
         self.since_ns = 0
         self.named: Impl | None = None
-        self.queue: list[Callable[[], Any]] = []
+        self.queue: deque[Callable[[], Any]] = deque()
         self.passed_over: list[tuple[Impl, Any]] = []
 
 
 def current() -> Frame | None:
-    """The dispatch that this code is called from, or `None`."""
-    return _CURRENT.get()
+    """The dispatch that this code is called from, or `None`.
+
+    A task or thread that a hook starts inherits the hook's context. Once the hook has returned,
+    such code is not inside it any more: what it reports would be queued and never sent.
+    """
+    frame = _CURRENT.get()
+    return frame if frame is not None and frame.is_running else None
+
+
+def attributed(source: str) -> str:
+    """Say who reports what is reported as the program itself: the plugin whose hook is running."""
+    frame = current()
+    if source != BOT or frame is None or frame.impl is None:
+        return source
+    return frame.impl.name
+
+
+@contextmanager
+def after(frame: Frame) -> Iterator[None]:
+    """Stand outside a dispatch that has ended, yet as deep as it was, so that depth is bounded."""
+    outside = Frame(is_open=True)
+    outside.depth, outside.impl, outside.is_running = frame.depth, frame.impl, True
+    token = _CURRENT.set(outside)
+    try:
+        yield
+    finally:
+        outside.is_running = False
+        _CURRENT.reset(token)
 
 
 def refuse_inside(what: str) -> None:
@@ -54,7 +89,7 @@ def refuse_inside(what: str) -> None:
     Raises:
         ReentrancyError: Names the plugin.
     """
-    frame = _CURRENT.get()
+    frame = current()
     if frame is None:
         return
     name = frame.impl.name if frame.impl is not None else "a plugin"

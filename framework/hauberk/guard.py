@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -21,7 +22,6 @@ from hauberk.protocol import Cleared, Steps, clearing
 from hauberk.records import Identity, Incident, Login, Severity
 from hauberk.registry import Impl
 from hauberk.request import Operation, Request, Response
-from hauberk.settings import Mode
 from hauberk.snapshot import Snapshot
 from hauberk.verdicts import Deny
 
@@ -45,6 +45,7 @@ class Guard:
         plan: Settings and plugins.
         clock: Time, and the only way to wait.
         replan: Makes the plan anew, for `reload`.
+        publish: Whether to leave counts in the state folder, for `hauberk plugins`.
 
     Raises:
         StartFailed: A required plugin did not start.
@@ -57,10 +58,11 @@ class Guard:
         *,
         clock: Clock | None = None,
         replan: Callable[[], Plan] | None = None,
+        publish: bool = False,
     ) -> None:
         self._replan = replan
-        self._unsettled: dict[str, Request] = {}
-        self._kernel = Kernel(plan, clock or SystemClock())
+        self._unsettled: OrderedDict[str, Request] = OrderedDict()
+        self._kernel = Kernel(plan, clock or SystemClock(), publish=publish)
         self._drivers = Drivers(self._kernel)
 
     def clear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
@@ -110,7 +112,7 @@ class Guard:
             if impl.is_async:
                 _schedule(impl, shown, response)
             else:
-                dispatch.contained(impl, shown, response, is_open=True)
+                kernel.contained(impl, shown, response, is_open=True)
         if kernel.snapshot.recorders:
             fields = {"status": response.status, "error": response.error}
             kernel.record(kernel.event("kernel", "response", fields, judged))
@@ -122,14 +124,18 @@ class Guard:
             Denied: It may not proceed.
         """
         self._enter("login")
-        kernel = self._kernel
+        kernel, frame = self._kernel, Frame()
+        snapshot = kernel.snapshot
         told = {"user": login.user, "source": login.source}
         try:
-            identity = _judge(login, kernel.snapshot)
+            try:
+                identity = _judge(login, snapshot, frame)
+            finally:
+                kernel.flush(frame)
             granted = kernel.event(
                 "kernel", "login.granted", {**told, "roles": identity.roles}, permission=True
             )
-            kernel.permit(granted, kernel.snapshot)
+            kernel.permit(granted, snapshot.recorders)
         except Denied as denied:
             kernel.record(kernel.event("kernel", "login.denied", {**told, "by": denied.plugin}))
             raise
@@ -280,7 +286,7 @@ class Guard:
         """
         self._enter("verify_batch")
         for impl in self.snapshot.impls("verify_batch"):
-            answer = dispatch.contained(impl, batch)
+            answer = self._kernel.contained(impl, batch)
             if isinstance(answer, bytes | bytearray | memoryview) and len(answer) == len(batch):
                 return answer
             if answer is not None:
@@ -302,13 +308,12 @@ class Guard:
             request.stamped(request_id, Operation.UNKNOWN),
             round(timeout_s * 1e9),
             frame=Frame(),
-            shadow=kernel.settings.mode is Mode.SHADOW,
             off_loop=off_loop,
         )
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:
-            self._unsettled.pop(next(iter(self._unsettled)), None)
+            self._unsettled.popitem(last=False)
         self._unsettled[cleared.id] = cleared.judged
         return cleared
 
@@ -323,12 +328,12 @@ class Guard:
         self._kernel.check_open()
 
 
-def _judge(login: Login, snapshot: Snapshot) -> Identity:
+def _judge(login: Login, snapshot: Snapshot, frame: Frame) -> Identity:
     """Ask every guard of logins; an identity counts only if no later one denies."""
     identity: Identity | None = None
     for impl in snapshot.impls("on_login"):
         try:
-            answer = dispatch.judge_login(impl, login)
+            answer = dispatch.judge_login(impl, login, frame)
         except HookFailed as failure:
             raise Denied(impl.name, failure.why) from None
         if type(answer) is Deny:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pluggy
 
-from hauberk.records import Event, Identity, Incident, Login, Outcome
-from hauberk.request import Request, Response
-from hauberk.verdicts import Deny, Verdict
-
 if TYPE_CHECKING:
     from hauberk.batch import SignedBatch, Verdicts
     from hauberk.command import Command
     from hauberk.context import Context
+    from hauberk.records import Event, Identity, Incident, Login, Outcome
+    from hauberk.request import Request, Response
+    from hauberk.verdicts import Deny, Verdict
 
 PROJECT: Final = "hauberk"
 #: Raised when a hook changes in a way that plugins can notice.

@@ -58,9 +58,7 @@ class Responses:
             outcome = _answer(impl, incident)
             outcomes.append(outcome)
             if not outcome.ok and incident.severity >= Severity.HIGH:
-                with self._lock:
-                    self._unanswered[impl.name] = incident
-                    self._tried_ns = now_ns
+                self._owe(impl, incident, now_ns)
         return outcomes
 
     def obstacle(self, snapshot: Snapshot, now_ns: int) -> tuple[str, str] | None:
@@ -76,7 +74,10 @@ class Responses:
             impl = snapshot.hooks(name).get("on_incident")
             settled = impl is None or not impl.part.required
             if impl is not None and not settled and due:
-                settled = _answer(impl, incident).ok
+                outcome = _answer(impl, incident)
+                if outcome.did == INTERRUPTED:
+                    raise KeyboardInterrupt
+                settled = outcome.ok
             if not settled:
                 return name, f"it failed to act on incident {incident.id} ({incident.title})"
             with self._lock:
@@ -119,9 +120,10 @@ class Responses:
         ]
 
     def keep(self, incident: Incident) -> None:
-        """Remember an incident as it now stands."""
+        """Remember an incident as it now stands; it may have been resolved meanwhile."""
         with self._lock:
-            self._incidents[incident.id] = incident
+            was = self._incidents.get(incident.id, incident)
+            self._incidents[incident.id] = evolve(incident, resolution=was.resolution)
             while len(self._incidents) > KEPT:
                 self._incidents.popitem(last=False)
 
@@ -145,6 +147,14 @@ class Responses:
         with self._lock:
             return tuple(self._incidents.values())
 
+    def _owe(self, impl: Impl, incident: Incident, now_ns: int) -> None:
+        """Remember what a required responder has yet to act on: the worst, then the latest."""
+        with self._lock:
+            owed = self._unanswered.get(impl.name)
+            if owed is None or incident.severity >= owed.severity:
+                self._unanswered[impl.name] = incident
+            self._tried_ns = now_ns
+
     def _start(self, impl: Impl, incident: Incident) -> Future[Outcome]:
         future: Future[Outcome] = Future()
 
@@ -156,13 +166,23 @@ class Responses:
         if impl.is_async:
             self._start_on_loop(impl, incident, done)
         else:
-            context = contextvars.copy_context()
-            threading.Thread(
-                target=lambda: done(context.run(_answer, impl, incident)),
-                name=f"hauberk-{impl.name}",
-                daemon=True,
-            ).start()
+            self._start_on_thread(impl, incident, done)
         return future
+
+    def _start_on_thread(
+        self, impl: Impl, incident: Incident, done: Callable[[Outcome], None]
+    ) -> None:
+        context = contextvars.copy_context()
+        thread = threading.Thread(
+            target=lambda: done(context.run(_answer, impl, incident)),
+            name=f"hauberk-{impl.name}",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads to be had: the others are still told
+            impl.failed()
+            done(_failed(impl, dispatch.told(error), time.monotonic_ns()))
 
     def _start_on_loop(
         self, impl: Impl, incident: Incident, done: Callable[[Outcome], None]

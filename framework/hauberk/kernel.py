@@ -6,12 +6,13 @@ import itertools
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 
 from hauberk import dispatch, frames
+from hauberk.counts import publish
 from hauberk.dispatch import HookFailed, Watch
 from hauberk.errors import ClosedError, Denied, MisuseError
 from hauberk.frames import Frame
@@ -21,8 +22,9 @@ from hauberk.plan import Plan
 from hauberk.ports import Clock
 from hauberk.process import Watchdog, refuse_after_fork
 from hauberk.records import Event, Incident, Severity, to_json
+from hauberk.registry import Impl
 from hauberk.request import Request
-from hauberk.settings import Settings
+from hauberk.settings import KernelLimits, Settings
 from hauberk.snapshot import Snapshot
 from hauberk.waking import Waking
 
@@ -35,6 +37,7 @@ class Kernel:
     Args:
         plan: What it is made from.
         clock: Time.
+        publish: Whether to leave counts in the state folder.
 
     Attributes:
         epoch: Raised, under `lock`, by whatever must stop those that have not left yet.
@@ -42,8 +45,9 @@ class Kernel:
         closed: Why nothing is cleared any more; empty while it is open.
     """
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
+    def __init__(self, plan: Plan, clock: Clock, *, publish: bool = False) -> None:
         self.clock = clock
+        self._publish = publish
         self.settings: Settings = plan.settings
         self.lock = threading.Lock()
         self.changing = threading.RLock()
@@ -53,13 +57,12 @@ class Kernel:
         self.id_prefix = secrets.token_hex(6)
         self.ids = itertools.count(1)
         self.waking = Waking(clock)
-        limits = plan.settings.limits
-        self.responses = Responses(limits.responders_s, round(limits.retry_s * 1e9))
-        warn_ns, deny_ns = round(limits.warn_after_s * 1e9), round(limits.deny_after_s * 1e9)
-        self.watch = Watch(clock.monotonic_ns, warn_ns, deny_ns)
+        self.responses = Responses(0.0, 0)
+        self.watch = Watch(clock.monotonic_ns, 0, 0)
+        self._limit(plan.settings.limits)
         self.crew = Crew(self)
         self.crew.start(plan)
-        self.watchdog = Watchdog(self.watch)
+        self.watchdog = Watchdog(self)
         refuse_after_fork(self)
 
     # Epoch and snapshot.
@@ -70,6 +73,13 @@ class Kernel:
             self.snapshot = snapshot
             self.settings = settings
             self.epoch += 1
+        self._limit(settings.limits)
+
+    def _limit(self, limits: KernelLimits) -> None:
+        self.responses.deadline_s = limits.responders_s
+        self.responses.retry_ns = round(limits.retry_s * 1e9)
+        self.watch.warn_ns = round(limits.warn_after_s * 1e9)
+        self.watch.deny_ns = round(limits.deny_after_s * 1e9)
 
     def recheck(self) -> None:
         """Raise the epoch: what has not left yet is asked again."""
@@ -100,7 +110,18 @@ class Kernel:
                 self.epoch += 1
             self.waking.wake_all()
             self.watchdog.stop()
+            self.publish_counts()
             self.crew.stop()
+
+    def publish_counts(self) -> None:
+        """Leave the counts for `hauberk plugins`; a folder that cannot be written stops nothing."""
+        if not self._publish or self.settings.state_dir is None:
+            return
+        try:
+            publish(self.settings.state_dir, self.snapshot)
+        except OSError as error:
+            self._publish = False
+            log.warning("counts are not published: %s", error)
 
     # Events.
 
@@ -132,38 +153,36 @@ class Kernel:
         binding = self.snapshot.bindings.get(request.account)
         return binding.without_credentials(request) if binding else request.amend(headers=())
 
-    def permit(self, event: Event, snapshot: Snapshot) -> None:
+    def permit(self, event: Event, recorders: Sequence[Impl]) -> None:
         """Record a permission; without every required recorder it is not given.
 
         Raises:
             Denied: A required recorder failed.
         """
-        for impl in snapshot.recorders:
+        for impl in recorders:
             try:
-                dispatch.call(impl, event)
+                self.call(impl, event)
             except HookFailed as failure:
                 if impl.part.required:
                     why = f"it could not record {event.kind}: {failure.why}"
                     raise Denied(impl.name, why, None, event.request_id) from failure.cause
                 log.warning("%s.on_event %s", impl.name, failure.why)
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event, recorders: Sequence[Impl] | None = None) -> None:
         """Record what happens in any case: refusals, halts and releases."""
         frame = frames.current()
         if frame is not None and frame.depth + 1 >= frames.MAX_DEPTH:
             log.warning("event %s is dropped: emitted %d dispatches deep", event.kind, frame.depth)
             return
-        for impl in self.snapshot.recorders:
-            inner = Frame()
-            try:
-                dispatch.call(impl, event, frame=inner)
-            except HookFailed as failure:
-                log.warning("%s.on_event %s", impl.name, failure.why)
-            self.flush(inner)
+        for impl in self.snapshot.recorders if recorders is None else recorders:
+            self.contained(impl, event)
 
     def emit(self, source: str, kind: str, fields: Mapping[str, Any] | None) -> None:
         """Tell the recorders under a plugin's name; inside a guard, when it has returned."""
-        event = self.event(source, kind, fields)
+        self.tell(self.event(source, kind, fields))
+
+    def tell(self, event: Event) -> None:
+        """Record an event; inside a guard, when it has returned."""
         if not self.queue(lambda: self.record(event)):
             self.record(event)
 
@@ -185,20 +204,21 @@ class Kernel:
         self.check_open()
         if type(title) is not str or not title or type(severity) is not Severity:
             raise MisuseError("report takes a title and a hauberk.Severity")
-        frame = frames.current()
-        if frame is not None and frame.impl is not None:
-            source = frame.impl.name
         incident_id = f"inc-{self.id_prefix}-{next(self.ids):x}"
         now = self.clock.wall_ns()
+        source = frames.attributed(source)
         return Incident(incident_id, title, severity, source, now, to_json(details))
 
     def contain(self, incident: Incident) -> Incident:
         """Act in memory, before anything is stored; then nothing judged before may leave."""
         frames.refuse_inside("report")
-        outcomes = self.responses.contain(incident, self.snapshot, self.clock.monotonic_ns())
-        if incident.severity >= Severity.HIGH:
-            self.recheck()
-            self.waking.wake_all()
+        try:
+            now = self.clock.monotonic_ns()
+            outcomes = self.responses.contain(incident, self.snapshot, now)
+        finally:
+            if incident.severity >= Severity.HIGH:
+                self.recheck()
+                self.waking.wake_all()
         incident = evolve(incident, outcomes=tuple(outcomes))
         self.responses.keep(incident)
         return incident
@@ -220,10 +240,26 @@ class Kernel:
         self.check_open()
         incident = self.responses.resolve(incident_id, resolution)
         fields = {"incident": incident_id, "resolution": resolution}
-        self.record(self.event(source, "incident.resolved", fields))
+        self.tell(self.event(frames.attributed(source), "incident.resolved", fields))
         return incident
 
-    # What hooks put off.
+    # Calling hooks, and sending what they put off.
+
+    def call(self, impl: Impl, *args: Any, is_open: bool = False) -> Any:
+        """Call a hook, then send what it reported and emitted; failures as `dispatch.call`."""
+        frame = Frame(is_open=is_open)
+        try:
+            return dispatch.call(impl, *args, frame=frame)
+        finally:
+            self.flush(frame)
+
+    def contained(self, impl: Impl, *args: Any, is_open: bool = False) -> Any:
+        """The same for a hook whose failure must stop nothing."""
+        frame = Frame(is_open=is_open)
+        try:
+            return dispatch.contained(impl, *args, frame=frame)
+        finally:
+            self.flush(frame)
 
     def queue(self, send: Callable[[], Any]) -> bool:
         """Inside a guard, put off what it reports until its dispatch has ended."""
@@ -231,13 +267,25 @@ class Kernel:
         if frame is None or frame.is_open:
             return False
         frame.queue.append(send)
+        if not frame.is_running:  # it has ended meanwhile, on another thread
+            self.flush(frame)
         return True
 
     def flush(self, frame: Frame) -> None:
-        """Send what hooks reported and emitted during a dispatch that has ended."""
-        queue, frame.queue = frame.queue, []
-        for send in queue:
+        """Send what hooks reported and emitted during a dispatch that has ended.
+
+        Raises:
+            KeyboardInterrupt: Sending was interrupted; raised after all was sent.
+        """
+        interrupted = None
+        while frame.queue:
+            send = frame.queue.popleft()
             try:
-                send()
+                with frames.after(frame):
+                    send()
             except Exception as error:
                 log.error("what a hook reported could not be sent: %s", dispatch.told(error))
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from hauberk import dispatch
 from hauberk.binding import bind_accounts
 from hauberk.context import Context
 from hauberk.dispatch import HookFailed
 from hauberk.errors import ConfigError, HauberkError, MisuseError, PluginRefused, StartFailed
+from hauberk.frames import Frame
 from hauberk.hooks import hookimpl
 from hauberk.ports import Venues
 from hauberk.registry import BOTS, Part, implementations
@@ -53,12 +54,31 @@ class View:
         return None if attribute is None else cast(object, getattr(plugin, attribute))
 
 
+@define(eq=False)
+class _Starting:
+    """A crew in the making.
+
+    Attributes:
+        view: What is made so far.
+        skipped: What is left out, with the reason.
+        started: What is to be stopped again if the rest fails.
+        contexts: Of what was made, by name.
+        frame: What `on_start` hooks reported and emitted, sent when all is in place.
+    """
+
+    view: View
+    skipped: list[tuple[str, str]]
+    started: list[tuple[Part, Hooks]] = field(factory=list)
+    contexts: dict[str, Context] = field(factory=dict)
+    frame: Frame = field(factory=Frame)
+
+
 class Crew:
     """All plugins of a guard. Calls are serialised by the kernel's lock for changes."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._contexts: list[Context] = []
+        self._contexts: dict[str, Context] = {}
         self.order: Sequence[str] = ()
         self.reserved: frozenset[str] = _RESERVED
         self.skipped: Sequence[tuple[str, str]] = ()
@@ -75,25 +95,11 @@ class Crew:
             StartFailed: A required plugin failed.
             PluginRefused: The order does not stand, or a name is taken.
         """
-        view = View(plan.settings)
-        skipped = list(plan.skipped)
-        started: list[tuple[Part, Hooks]] = []
+        starting = _Starting(View(plan.settings), list(plan.skipped))
         try:
-            for planned in plan.planned:
-                self._add(planned, view, started, skipped)
-            snapshot = self._arranged(view, plan.order)
-        except BaseException:
-            self._contexts.clear()
-            self._stop(started)
-            raise
-        removed = [item for item in self.view.parts.values() if not _is_kept(item[0], view)]
-        self.view, self.order, self.skipped = view, plan.order, skipped
-        self.reserved = _RESERVED | plan.reserved
-        self._kernel.swap(snapshot, plan.settings)
-        for context in self._contexts:
-            context.settle()
-        self._contexts.clear()
-        self._stop(removed)
+            self._start(plan, starting)
+        finally:
+            self._kernel.flush(starting.frame)
 
     def register(self, plugin: object, name: str) -> str:
         """Register hooks at run time."""
@@ -127,32 +133,49 @@ class Crew:
         """Stop every plugin, last first."""
         self._stop(list(self.view.parts.values()))
 
+    def _start(self, plan: Plan, starting: _Starting) -> None:
+        view = starting.view
+        try:
+            for planned in plan.planned:
+                self._add(planned, starting)
+            snapshot = self._arranged(view, plan.order)
+        except BaseException:
+            self._stop(starting.started)
+            raise
+        removed = [item for item in self.view.parts.values() if not _is_kept(item[0], view)]
+        self._contexts = {**self._contexts, **starting.contexts}
+        self._contexts = {name: self._contexts[name] for name in view.parts}
+        self.view, self.order, self.skipped = view, plan.order, starting.skipped
+        self.reserved = _RESERVED | plan.reserved
+        self._kernel.swap(snapshot, plan.settings)
+        for name, context in self._contexts.items():
+            context.settle(view.parts[name][0].grants)
+        self._stop(removed)
+
     def _change(self, bots: list[tuple[Part, Hooks]]) -> None:
         snapshot = self._arranged(self.view, self.order, bots)
         self.bots = bots
         self._kernel.swap(snapshot, self.view.settings)
 
-    def _add(
-        self,
-        planned: Planned,
-        view: View,
-        started: list[tuple[Part, Hooks]],
-        skipped: list[tuple[str, str]],
-    ) -> None:
+    def _add(self, planned: Planned, starting: _Starting) -> None:
+        view = starting.view
         provides = [port for port, name in view.settings.ports.items() if name == planned.name]
         try:
             item, is_fresh = self._made(planned, provides)
             view.parts[planned.name] = item
             if is_fresh:
-                self._started(item, view)
-                started.append(item)
+                self._hand_over(item, starting)
+                starting.started.append(item)
         except Exception as error:
             view.parts.pop(planned.name, None)
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
             if planned.required or provides or isinstance(error, ConfigError):
                 raise StartFailed(planned.name, reason) from error
+            if planned.name in self.view.parts:
+                why = f"it is in place, and what was to replace it did not start: {reason}"
+                raise PluginRefused(planned.name, why) from error
             log.warning("plugin %s is skipped: %s", planned.name, reason)
-            skipped.append((planned.name, reason))
+            starting.skipped.append((planned.name, reason))
 
     def _made(self, planned: Planned, provides: list[str]) -> tuple[tuple[Part, Hooks], bool]:
         was = self.view.parts.get(planned.name)
@@ -165,14 +188,14 @@ class Crew:
                 raise PluginRefused(part.name, f"`ports:` names it for {port!r}, which it has not")
         return (part, implementations(part)), kept is None
 
-    def _started(self, item: tuple[Part, Hooks], view: View) -> None:
+    def _hand_over(self, item: tuple[Part, Hooks], starting: _Starting) -> None:
         part, hooks = item
         was = self.view.parts.get(part.name)
         predecessor = was[0].plugin if was is not None else None
-        context = Context(self._kernel, part.name, part.grants, view, predecessor)
-        self._contexts.append(context)
+        context = Context(self._kernel, part.name, part.grants, starting.view, predecessor)
+        starting.contexts[part.name] = context
         if "on_start" in hooks:
-            dispatch.call(hooks["on_start"], context)
+            dispatch.call(hooks["on_start"], context, frame=starting.frame)
 
     def _arranged(
         self, view: View, order: Sequence[str], bots: list[tuple[Part, Hooks]] | None = None
@@ -186,7 +209,7 @@ class Crew:
     def _stop(self, items: list[tuple[Part, Hooks]]) -> None:
         for _, hooks in reversed(items):
             if "on_stop" in hooks:
-                dispatch.contained(hooks["on_stop"])
+                self._kernel.contained(hooks["on_stop"])
 
 
 def _is_kept(part: Part, view: View) -> bool:

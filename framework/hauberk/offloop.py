@@ -19,11 +19,20 @@ async def in_pool(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: 
     it had been told the end.
     """
     context = contextvars.copy_context()
-    return await _to_the_end(pool.submit(context.run, function, *args))
+    try:
+        running = pool.submit(context.run, function, *args)
+    except RuntimeError:  # the guard was closed meanwhile: whoever was asked must still be told
+        running = start(function, *args)
+    return await _to_the_end(running)
 
 
 async def aside(function: Callable[..., _T], *args: Any) -> _T:
     """Run a function on a daemon thread of its own, which no hanging guard can keep busy."""
+    return await _to_the_end(start(function, *args))
+
+
+def start(function: Callable[..., _T], *args: Any) -> Future[_T]:
+    """Start a function on a daemon thread of its own, in this context."""
     context = contextvars.copy_context()
     future: Future[_T] = Future()
 
@@ -34,7 +43,7 @@ async def aside(function: Callable[..., _T], *args: Any) -> _T:
             future.set_exception(error)
 
     threading.Thread(target=run, name="hauberk-aside", daemon=True).start()
-    return await _to_the_end(future)
+    return future
 
 
 async def _to_the_end(running: Future[_T]) -> _T:

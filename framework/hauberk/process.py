@@ -6,10 +6,11 @@ import logging
 import os
 import signal
 import threading
+import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from hauberk.dispatch import Watch, told
+from hauberk.dispatch import told
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hauberk")
 
+#: How often a running guard leaves its counts for `hauberk plugins`.
+PUBLISH_EVERY_S: Final = 5.0
+
 _kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
+_reloading: weakref.WeakSet[Guard] = weakref.WeakSet()
 _FORKED = (
     "this guard belongs to the parent of a fork: its locks, waits and budgets are not shared; "
     "open one in the child"
@@ -25,12 +30,12 @@ _FORKED = (
 
 
 class Watchdog:
-    """Looks every so often at the dispatches under way; ends when its watch is gone."""
+    """Looks every so often at the dispatches under way; ends when its kernel is gone."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self._stop = threading.Event()
         threading.Thread(
-            target=_look, args=(weakref.ref(watch), self._stop), name="hauberk-watch", daemon=True
+            target=_look, args=(weakref.ref(kernel), self._stop), name="hauberk-watch", daemon=True
         ).start()
 
     def stop(self) -> None:
@@ -38,15 +43,18 @@ class Watchdog:
         self._stop.set()
 
 
-def _look(reference: weakref.ref[Watch], stop: threading.Event) -> None:
-    interval_s = 0.1
+def _look(reference: weakref.ref[Kernel], stop: threading.Event) -> None:
+    interval_s, published = 0.1, time.monotonic()
     while not stop.wait(interval_s):
-        watch = reference()
-        if watch is None:
+        kernel = reference()
+        if kernel is None:
             return
-        interval_s = max(watch.warn_ns / 1e9, 0.01)
-        watch.look()
-        del watch
+        interval_s = max(kernel.watch.warn_ns / 1e9, 0.01)
+        kernel.watch.look()
+        if time.monotonic() - published >= PUBLISH_EVERY_S:
+            kernel.publish_counts()
+            published = time.monotonic()
+        del kernel
 
 
 def refuse_after_fork(kernel: Kernel) -> None:
@@ -57,6 +65,10 @@ def refuse_after_fork(kernel: Kernel) -> None:
 def _in_child() -> None:
     for kernel in tuple(_kernels):
         kernel.closed = _FORKED
+        # Threads that the child has not got may have held these; what was being cleared here,
+        # by a hook that forked, is begun again and refused.
+        kernel.lock, kernel.changing = threading.Lock(), threading.RLock()
+        kernel.epoch += 1
 
 
 os.register_at_fork(after_in_child=_in_child)
@@ -65,24 +77,30 @@ os.register_at_fork(after_in_child=_in_child)
 def reload_on_sighup(guard: Guard) -> None:
     """Reload when SIGHUP arrives, where nothing else handles it: it would end the process.
 
-    The handler itself only starts a thread: it may run while its thread holds any lock.
+    Every open guard reloads; when none is left, the signal ends the process as before.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
         return
-    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+    if signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, _on_sighup):
         return
-    reference = weakref.ref(guard)
+    _reloading.add(guard)
+    signal.signal(signal.SIGHUP, _on_sighup)
 
-    def reload() -> None:
-        if (target := reference()) is None:
-            return
+
+def _on_sighup(number: int, _frame: Any) -> None:
+    """Only start a thread: this may run while its own thread holds any lock."""
+    guards = [guard for guard in tuple(_reloading) if not guard.kernel.closed]
+    if guards:
+        threading.Thread(target=_reload, args=guards, name="hauberk-reload", daemon=True).start()
+        return
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _reload(*guards: Guard) -> None:
+    for guard in guards:
         try:
-            target.reload()
+            guard.reload()
             log.warning("configuration reloaded")
         except Exception as error:
             log.error("configuration not reloaded, nothing changed: %s", told(error, 2_000))
-
-    def on_signal(_number: int, _frame: Any) -> None:
-        threading.Thread(target=reload, name="hauberk-reload", daemon=True).start()
-
-    signal.signal(signal.SIGHUP, on_signal)

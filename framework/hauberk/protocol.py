@@ -14,7 +14,7 @@ of it. `clear` and `aclear` are two such drivers; hypothesis is a third. Rules, 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from math import ceil
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +22,7 @@ from attrs import frozen
 
 from hauberk.binding import Binding
 from hauberk.dispatch import Finding
-from hauberk.errors import Denied
+from hauberk.errors import Denied, HauberkError
 from hauberk.frames import Frame
 from hauberk.registry import Impl
 from hauberk.request import Operation, Request
@@ -73,12 +73,15 @@ class Begin(Step):
 class Ask(Step):
     """Ask guards: answered with a finding or `None`."""
 
-    __slots__ = ("frame", "guards", "request")
+    __slots__ = ("frame", "guards", "request", "shadow")
 
-    def __init__(self, guards: Sequence[Impl], request: Request, frame: Frame) -> None:
+    def __init__(
+        self, guards: Sequence[Impl], request: Request, frame: Frame, shadow: bool
+    ) -> None:
         self.guards = guards
         self.request = request
         self.frame = frame
+        self.shadow = shadow
 
 
 class Flush(Step):
@@ -170,27 +173,26 @@ class Scene:
         snapshot: The plugins and accounts.
         now_ns: Monotonic clock.
         obstacle: Why nothing may pass: a required responder that has failed; else empty.
+        shadow: Whether denials and waits of guards are only noted.
     """
 
     epoch: int
     snapshot: Snapshot
     now_ns: int
     obstacle: tuple[str, str] | None = None
+    shadow: bool = False
 
 
 Steps: TypeAlias = Generator[Step, Any, Cleared]
 
 
-def clearing(
-    request: Request, timeout_ns: int, *, frame: Frame, shadow: bool = False, off_loop: bool = False
-) -> Steps:
+def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool = False) -> Steps:
     """Take a request from the guards to leaving.
 
     Args:
         request: Stamped with its id.
         timeout_ns: How long it may wait in all.
         frame: The dispatch that its hooks run in.
-        shadow: Whether denials and waits of guards are only noted.
         off_loop: Whether the driver runs blocking guards elsewhere: they are asked one by one.
 
     Returns:
@@ -199,7 +201,7 @@ def clearing(
     Raises:
         Denied: It may not leave.
     """
-    way = _Way(request, timeout_ns, frame, shadow, off_loop)
+    way = _Way(request, timeout_ns, frame, off_loop)
     try:
         cleared = yield from way.to_leaving()
     except GeneratorExit:  # dropped by its driver, which can carry out no more steps
@@ -214,13 +216,10 @@ def clearing(
 class _Way:
     """The state of one clearing."""
 
-    def __init__(
-        self, request: Request, timeout_ns: int, frame: Frame, shadow: bool, off_loop: bool
-    ) -> None:
+    def __init__(self, request: Request, timeout_ns: int, frame: Frame, off_loop: bool) -> None:
         self.request = request
         self.timeout_ns = timeout_ns
         self.frame = frame
-        self.shadow = shadow
         self.off_loop = off_loop
         self.deadline_ns = 0
         self.amendments = 0
@@ -238,14 +237,15 @@ class _Way:
                 raise self._denied("kernel", "it was not cleared within its time")
             binding = self._bind(scene)
             if scene.obstacle is not None:
-                yield from self._object(Denied(*scene.obstacle, request_id=self.request.id))
-            finding = yield from self._pass(scene.snapshot)
+                obstacle = Denied(*scene.obstacle, request_id=self.request.id)
+                yield from self._object(obstacle, scene)
+            finding = yield from self._pass(scene)
             if self.frame.queue:
                 yield Flush(self.frame)
             if finding is not None:
                 yield from self._heed(*finding)
                 continue
-            signed = yield from self._sign(scene.snapshot, binding)
+            signed = yield from self._sign(scene, binding)
             if (yield Leave(scene.epoch)):
                 yield from self.end(left=True, why="")
                 return Cleared(signed, self.request)
@@ -263,13 +263,15 @@ class _Way:
         except Denied as denied:
             raise self._denied(denied.plugin, denied.reason) from None
         except Exception as error:
-            raise self._denied("kernel", f"its venue file failed: {type(error).__name__}") from None
+            why = str(error) if isinstance(error, HauberkError) else type(error).__name__
+            raise self._denied("kernel", f"its venue cannot read the request: {why}") from None
         return binding
 
-    def _pass(self, snapshot: Snapshot) -> Generator[Step, Any, Finding | None]:
-        for guards in snapshot.runs if self.off_loop else (snapshot.guards,):
+    def _pass(self, scene: Scene) -> Generator[Step, Any, Finding | None]:
+        for guards in scene.snapshot.runs if self.off_loop else (scene.snapshot.guards,):
+            self.frame.impl = None
             try:
-                finding: Finding | None = yield Ask(guards, self.request, self.frame)
+                finding: Finding | None = yield Ask(guards, self.request, self.frame, scene.shadow)
             finally:
                 self._note_asked(guards)
             if self.frame.passed_over:
@@ -283,8 +285,12 @@ class _Way:
         last = self.frame.impl
         if last is not None and last in guards:
             reached = tuple(guards[: guards.index(last) + 1])
-            if self.asked != reached:
-                self.asked = tuple(dict.fromkeys((*self.asked, *reached)))
+            if not self.asked:
+                self.asked = reached
+            elif self.asked != reached:
+                # By plugin: one registered anew or granted more meanwhile has hooks anew.
+                every = (*self.asked, *reached)
+                self.asked = tuple({id(impl.part.plugin): impl for impl in every}.values())
 
     def _pass_over(self) -> Generator[Step, Any, None]:
         findings, self.frame.passed_over = self.frame.passed_over, []
@@ -318,13 +324,13 @@ class _Way:
             )
         yield Pause(self.request.id, ns)
 
-    def _sign(self, snapshot: Snapshot, binding: Binding) -> Generator[Step, Any, Request]:
-        judged = self.request
+    def _sign(self, scene: Scene, binding: Binding) -> Generator[Step, Any, Request]:
+        judged, snapshot = self.request, scene.snapshot
         if snapshot.recorders:
             try:
                 yield self._tell("request.intent", permission=True)
             except Denied as denied:
-                yield from self._object(denied)
+                yield from self._object(denied, scene)
         signer = snapshot.signers.get(binding.account.signer)
         if signer is None:
             raise self._denied("kernel", f"no plugin {binding.account.signer!r} signs here")
@@ -334,21 +340,35 @@ class _Way:
         try:
             problem = check_signed(judged, signed, binding)
         except Exception as error:
-            problem = f"what was signed cannot be read back: {type(error).__name__}"
+            why = str(error) if isinstance(error, HauberkError) else type(error).__name__
+            problem = f"what was signed cannot be read back: {why}"
         if problem is not None:
             raise self._denied(signer.name, problem)
         return signed
 
-    def _object(self, denied: Denied) -> Generator[Step, Any, None]:
+    def _object(self, denied: Denied, scene: Scene) -> Generator[Step, Any, None]:
         """Deny, or in shadow mode say so and go on."""
-        if not self.shadow:
+        if not scene.shadow:
             raise denied
         yield self._tell("request.would_stop", {"plugin": denied.plugin, "verdict": denied.reason})
 
     def end(
         self, left: bool, why: str, error: BaseException | None = None
     ) -> Generator[Step, Any, None]:
+        """Tell the guards, then the recorders; what is raised meanwhile is raised when all know."""
         self.ended = True
+        cut_short = None
+        for step in self._last_steps(left, why, error):
+            try:
+                yield step
+            except GeneratorExit:
+                raise
+            except BaseException as raised:
+                cut_short = cut_short or raised
+        if cut_short is not None:
+            raise cut_short
+
+    def _last_steps(self, left: bool, why: str, error: BaseException | None) -> Iterator[Step]:
         yield End(self.asked, self.request, left, why, self.frame)
         if self.frame.queue:
             yield Flush(self.frame)

@@ -7,14 +7,19 @@ changed behind another hook's back, and any key and any value that JSON has is a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict, evolve, field, frozen
 
 from hauberk.errors import InvalidValue
 from hauberk.secret import HIDDEN, Secret
+
+#: How deep details may be nested, how many values they may hold, and how long an integer may be.
+MAX_DEPTH: Final = 20
+MAX_DETAILS: Final = 10_000
+MAX_BITS: Final = 4_096
 
 
 class Severity(IntEnum):
@@ -80,11 +85,14 @@ class Identity:
 
     def problem(self) -> str | None:
         """Say what is wrong with the fields; asked again when a hook returns one."""
-        if type(self.user) is not str or not self.user:
+        # `object.__new__` makes one without fields.
+        user, roles = getattr(self, "user", None), getattr(self, "roles", None)
+        if type(user) is not str or not user:
             return "user must be text"
-        if type(self.roles) is not tuple or not all(type(role) is str for role in self.roles):
+        if type(roles) is not tuple or not all(type(role) is str for role in roles):
             return "roles must be a tuple of text"
-        if self.session is not None and type(self.session) is not Secret:
+        session = getattr(self, "session", "")
+        if session is not None and type(session) is not Secret:
             return "session must be a Secret"
         return None
 
@@ -111,9 +119,11 @@ class Outcome:
 
     def problem(self) -> str | None:
         """Say what is wrong with the fields; asked again when a hook returns one."""
-        if type(self.did) is not str or type(self.ok) is not bool:
+        names = ("did", "ok", "plugin", "took_ns")
+        did, ok, plugin, took_ns = (type(getattr(self, name, None)) for name in names)
+        if did is not str or ok is not bool:
             return "did must be text and ok a bool"
-        if type(self.plugin) is not str or type(self.took_ns) is not int:
+        if plugin is not str or took_ns is not int:
             return "plugin and took_ns are stamped by the kernel"
         return None
 
@@ -141,6 +151,15 @@ class Incident:
     details_json: str = "{}"
     outcomes: tuple[Outcome, ...] = ()
     resolution: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        texts = (self.id, self.title, self.source, self.details_json, self.resolution)
+        if not all(type(text) is str for text in texts):
+            raise InvalidValue("Incident: id, title, source, details and resolution must be text")
+        if type(self.severity) is not Severity or type(self.at_ns) is not int:
+            raise InvalidValue("Incident: severity must be a Severity and at_ns an int")
+        if type(self.outcomes) is not tuple or {*map(type, self.outcomes)} - {Outcome}:
+            raise InvalidValue("Incident: outcomes must be a tuple of Outcome")
 
     @property
     def details(self) -> dict[str, Any]:
@@ -182,6 +201,13 @@ class Event:
     account: str = ""
     fields_json: str = "{}"
 
+    def __attrs_post_init__(self) -> None:
+        texts = (self.kind, self.source, self.request_id, self.account, self.fields_json)
+        if not all(type(text) is str for text in texts):
+            raise InvalidValue("Event: kind, source, request, account and fields must be text")
+        if type(self.at_ns) is not int or type(self.permission) is not bool:
+            raise InvalidValue("Event: at_ns must be an int and permission a bool")
+
     @property
     def fields(self) -> dict[str, Any]:
         """A fresh copy of the fields."""
@@ -191,33 +217,70 @@ class Event:
 def to_json(details: Mapping[str, Any] | None) -> str:
     """Write details as a JSON object, secrets masked, the unknown as text.
 
-    Never raises: an incident must not be lost over its details.
+    Never raises, and ends whatever refers to itself: an incident must not be lost, nor its
+    containment held up, over its details. What cannot be read is named in its place.
     """
-    if not details:
+    if details is None:
         return "{}"
-    try:
-        return json.dumps(_plain(details, 0), ensure_ascii=False, allow_nan=False)
-    except Exception as error:  # hostile keys, values or mappings
-        return json.dumps({"unreadable_details": type(error).__name__})
+    plain = _Plain().reduce(details)
+    if type(plain) is not dict:
+        plain = {"details": plain}
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Reduce to what JSON has; text that is not valid Unicode is escaped."""
-    if depth > 20:
-        return "[too deep]"
-    if value is None or type(value) in (bool, int):
-        return value
-    if isinstance(value, Secret):
-        return HIDDEN
-    if isinstance(value, str):
-        return str(value).encode("utf-8", "backslashreplace").decode()
-    if type(value) is float:
-        return value if value - value == 0 else repr(value)
-    if isinstance(value, Mapping):
-        return {
-            _plain(key, 20) if isinstance(key, str) else repr(key): _plain(item, depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in value]
-    return _plain(repr(value), depth)
+class _Plain:
+    """Reduces values to what JSON has, up to so many in all."""
+
+    def __init__(self) -> None:
+        self._left = MAX_DETAILS
+
+    def reduce(self, value: Any, depth: int = 0) -> Any:
+        self._left -= 1
+        if depth > MAX_DEPTH or self._left < 0:
+            return "[too deep]" if depth > MAX_DEPTH else "[too many]"
+        kind = type(value)
+        if kind is str:
+            return value if value.isascii() else _text(value)
+        if value is None or kind is bool:
+            return value
+        try:
+            return self._reduced(value, kind, depth)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # a hostile __class__, __repr__, __iter__, items
+            return "[unreadable]"
+
+    def _reduced(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is int:
+            return value if value.bit_length() <= MAX_BITS else hex(value)
+        if kind is float:
+            return value if value - value == 0 else repr(value)
+        if kind is list or kind is tuple:
+            return [self.reduce(item, depth + 1) for item in value[: max(self._left, 0) + 1]]
+        if isinstance(value, Secret):
+            return HIDDEN
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, Mapping):
+            return dict(self._items(value, depth))
+        if isinstance(value, list | tuple | set | frozenset):
+            return list(self._elements(value, depth))
+        return _text(repr(value))
+
+    def _items(self, value: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
+        for key, item in value.items():
+            if self._left < 0:
+                return
+            name = self.reduce(key if isinstance(key, str) else repr(key), MAX_DEPTH)
+            yield name, self.reduce(item, depth + 1)
+
+    def _elements(self, value: Iterable[Any], depth: int) -> Iterator[Any]:
+        for item in value:
+            if self._left < 0:
+                return
+            yield self.reduce(item, depth + 1)
+
+
+def _text(value: str) -> str:
+    """The text itself, whatever a subclass makes of it; what is not valid Unicode is escaped."""
+    return str.encode(value, "utf-8", "backslashreplace").decode()

@@ -35,7 +35,12 @@ FIRST: Final = "killswitch"
 PACER: Final = "throttle"
 BOTS: Final = "bots"
 _REFUSED_OPTIONS: Final = ("wrapper", "hookwrapper", "tryfirst", "trylast", "specname",
-                           "optionalhook")  # fmt: skip
+                           "optionalhook", "firstresult")  # fmt: skip
+#: What incidents and events are attributed to that no plugin did.
+_NOBODY: Final = frozenset({"kernel", "bot", BOTS})
+#: What the kinds of the kernel's own events begin with, as a plugin's begin with its name.
+_KINDS: Final = frozenset({"request", "login", "incident"})
+_MAX_NAME: Final = 64
 
 
 @frozen(eq=False)
@@ -127,14 +132,28 @@ def implementations(part: Part) -> dict[str, Impl]:
     Raises:
         PluginRefused: It breaks a rule; says which and what to do.
     """
+    _check_name(part)
     try:
         return _implementations(part)
-    except PluginRefused:
+    except (PluginRefused, KeyboardInterrupt):
         raise
-    except Exception as error:  # hostile __dir__, descriptors, __eq__
+    except BaseException as error:  # hostile __dir__, descriptors, __eq__; sys.exit in a property
         raise PluginRefused(
             part.name, f"looking at it raised {type(error).__name__}: {error}"
         ) from error
+
+
+def _check_name(part: Part) -> None:
+    """A name that equals no other, breaks no line of a log, and says truly who it was."""
+    name = part.name
+    if type(name) is not str:
+        raise PluginRefused("?", f"its name must be text, not {type(name).__name__}")
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _MAX_NAME:
+        raise PluginRefused(
+            repr(name[:_MAX_NAME]), f"its name must be 1 to {_MAX_NAME} printable characters"
+        )
+    if name in _NOBODY or (name in _KINDS and not part.is_bot):
+        raise PluginRefused(name, "the name is reserved for what the kernel itself says or does")
 
 
 def _implementations(part: Part) -> dict[str, Impl]:
@@ -145,7 +164,8 @@ def _implementations(part: Part) -> dict[str, Impl]:
         manager.register(part.plugin, part.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginRefused(part.name, _unknown_hook(part, manager) or str(error)) from None
+        _explain(part, manager)
+        raise PluginRefused(part.name, " ".join(str(error).split())) from None
     found: dict[str, Impl] = {}
     for hook in HOOKS:
         for impl in getattr(manager.hook, hook).get_hookimpls():
@@ -174,27 +194,40 @@ def _refuse_options(manager: pluggy.PluginManager, part: Part) -> None:
                 f"{name} uses {', '.join(used)}; order comes from `plugins:` alone and no hook "
                 "wraps another: use a bare @hookimpl",
             )
+        if getattr(getattr(part.plugin, name), f"{PROJECT}_spec", None) is not None:
+            raise PluginRefused(
+                part.name, f"{name} declares a specification, which only hauberk.hooks does"
+            )
 
 
 def _is_specification(plugin: object, name: str) -> bool:
     return inspect.getattr_static(plugin, name) is vars(Plugin)[name]
 
 
-def _unknown_hook(part: Part, manager: pluggy.PluginManager) -> str | None:
+def _explain(part: Part, manager: pluggy.PluginManager) -> None:
+    """Refuse in words of our own what pluggy would not register."""
     for name in dir(part.plugin):
-        if name not in HOOKS and manager.parse_hookimpl_opts(part.plugin, name) is not None:
-            return f"{name} is no hook; the hooks are {', '.join(HOOKS)}"
-    return None
+        if manager.parse_hookimpl_opts(part.plugin, name) is None:
+            continue
+        if name not in HOOKS:
+            raise PluginRefused(
+                part.name, f"{name} is no hook; the hooks are {', '.join(HOOKS)}"
+            ) from None
+        _check_arguments(part, name, getattr(part.plugin, name))
 
 
-def _checked(part: Part, hook: str, function: Callable[..., Any]) -> Impl:
+def _check_arguments(part: Part, hook: str, function: Callable[..., Any]) -> None:
     wanted = HOOKS[hook]
     parameters = list(inspect.signature(function).parameters.values())
     plain = all(
         p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters
     ) and not _takes_anything(function)
     if not plain or tuple(p.name for p in parameters) != wanted:
-        raise PluginRefused(part.name, f"{hook} must take exactly ({', '.join(wanted)})")
+        raise PluginRefused(part.name, f"{hook} must take exactly ({', '.join(wanted)})") from None
+
+
+def _checked(part: Part, hook: str, function: Callable[..., Any]) -> Impl:
+    _check_arguments(part, hook, function)
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     if is_async and hook not in ASYNC_HOOKS:
         raise PluginRefused(

@@ -23,9 +23,12 @@ Params: TypeAlias = Mapping[str, ParamValue] | Iterable[tuple[str, ParamValue]]
 
 _METHOD: Final = re.compile(r"[A-Z]{1,16}\Z")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110, 5.6.2: token
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*\Z")
 MAX_URL: Final = 8_192
 MAX_BODY: Final = 16 * 1024 * 1024
+# Wider than any float's; beyond it a number of a few characters is written out as gigabytes.
+_MAX_EXPONENT: Final = 400
 
 
 class Operation(StrEnum):
@@ -96,7 +99,7 @@ class Request(_RequestFields):
                 url,
                 _pairs(params, "params", _text),
                 _pairs(headers, "headers", _same),
-                body.encode() if type(body) is str else body,
+                _bytes(body) if type(body) is str else body,
                 account,
                 "",
                 Operation.UNKNOWN,
@@ -136,33 +139,38 @@ class Request(_RequestFields):
     def problem(self) -> str | None:
         """Say what is wrong with the fields, or `None` when all are of exact type and form.
 
-        The kernel asks again on what a plugin returns: `_make` and pickle go round `__new__`.
+        The kernel asks again on what a plugin returns: `_make`, `_replace` and `tuple.__new__` go
+        round `__new__`.
         """
+        if len(self) != len(self._fields):
+            return f"fields are not {', '.join(self._fields)}"
         method, url, params, headers, body, account, request_id, operation = self
         if type(method) is not str or not _METHOD.match(method):
             return f"method must be capitals such as GET, not {_show(method)}"
         if type(url) is not str or not 0 < len(url) <= MAX_URL:
             return f"url must be text of at most {MAX_URL} characters"
+        if not (url.isascii() and url.isprintable()) or " " in url:
+            return "url must be visible ASCII: percent-encode what is not"
         if type(account) is not str or not account:
             return "account must be a name from hauberk.yml"
         if type(body) is not bytes or len(body) > MAX_BODY:
             return f"body must be bytes, at most {MAX_BODY}"
         if type(request_id) is not str or type(operation) is not Operation:
             return "id and operation are set by the kernel"
-        for name, pairs in (("params", params), ("headers", headers)):
+        for what, pairs in (("params", params), ("headers", headers)):
             if type(pairs) is not tuple:
-                return f"{name} must be a tuple of pairs"
+                return f"{what} must be a tuple of pairs"
             for pair in pairs:
-                if type(pair) is not tuple or [type(x) for x in pair] != [str, str]:
-                    return f"{name} must hold pairs of str"
+                if type(pair) is not tuple or len(pair) != 2:
+                    return f"{what} must hold pairs of str"
+                name, value = pair
+                if type(name) is not str or type(value) is not str:
+                    return f"{what} must hold pairs of str"
+                if not (name.isascii() and value.isascii()) and not _is_unicode(name + value):
+                    return f"{what} must be valid Unicode (no lone surrogate)"
         for name, value in headers:
             if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
                 return f"header {_show(name)} cannot be sent: a token, then printable ASCII"
-        try:
-            url.encode("ascii")
-            "".join(text for pair in params for text in pair).encode()
-        except UnicodeEncodeError:
-            return "url must be ASCII and params must be valid Unicode (no lone surrogate)"
         return None
 
     def __repr__(self) -> str:
@@ -223,10 +231,12 @@ def _pairs(given: Any, what: str, convert: Any) -> Pairs:
         for pair in given
     ):
         return given
-    if isinstance(given, str | bytes):
+    # A set has no order; text unpacks into its characters, and so would a pair that is text.
+    if isinstance(given, str | bytes | set | frozenset):
         raise InvalidValue(f"{what} must be a mapping or pairs, not {type(given).__name__}")
     pairs = given.items() if isinstance(given, Mapping) else given
     try:
+        pairs = [pair if isinstance(pair, tuple | list) else () for pair in pairs]
         return tuple((_same(name, what), convert(value, name)) for name, value in pairs)
     except (TypeError, ValueError) as error:
         if isinstance(error, InvalidValue):
@@ -251,13 +261,30 @@ def _text(value: Any, name: str) -> str:
         return str(value)
     if kind is float and isfinite(value):
         return format(Decimal(repr(value)), "f")
-    if kind is Decimal and value.is_finite():
+    if kind is Decimal and value.is_finite() and _is_written_out(value):
         return format(value, "f")
     raise InvalidValue(
-        f"param {name!r}: {kind.__name__} has no unambiguous text; pass str, int, Decimal or a "
-        "finite float"
+        f"param {name!r}: this {kind.__name__} has no unambiguous text; pass str, int, or a finite "
+        "Decimal or float of ordinary size"
     )
 
 
+def _is_written_out(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and max(abs(exponent), abs(value.adjusted())) <= _MAX_EXPONENT
+
+
+def _bytes(body: str) -> bytes:
+    if not _is_unicode(body):
+        raise InvalidValue("Request: body must be valid Unicode (no lone surrogate), or bytes")
+    return body.encode()
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be encoded; an error that quoted the text must not come into being."""
+    return _SURROGATE.search(text) is None
+
+
 def _show(value: object) -> str:
-    return repr(value)[:40] if type(value) is str else type(value).__name__
+    # Of anything else not even the type is asked for its name: its metaclass may raise.
+    return repr(value)[:40] if type(value) is str else "what is not text"

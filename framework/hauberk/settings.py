@@ -48,6 +48,7 @@ class Settings:
         ports: Port to the name of the plugin that provides it.
         limits: Time limits.
         state_dir: The state folder, or `None` to keep nothing.
+        folder: Where relative paths in the configuration start: its own folder.
     """
 
     mode: Mode = Mode.ENFORCE
@@ -55,3 +56,4 @@ class Settings:
     ports: Mapping[str, str] = field(factory=dict)
     limits: KernelLimits = field(factory=KernelLimits)
     state_dir: Path | None = None
+    folder: Path | None = None

@@ -39,7 +39,7 @@ class Snapshot:
     def __attrs_post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "guards", self.impls("on_request"))
-        set_(self, "runs", _runs(self.guards))
+        set_(self, "runs", runs(self.guards))
         set_(self, "recorders", self.impls("on_event"))
         set_(self, "signers", {impl.name: impl for impl in self.impls("sign_request")})
 
@@ -108,10 +108,11 @@ def _check(by_name: Mapping[str, tuple[Part, Hooks]], order: Sequence[str]) -> N
         )
 
 
-def _runs(guards: tuple[Impl, ...]) -> tuple[tuple[Impl, ...], ...]:
-    runs: list[list[Impl]] = []
-    for impl in guards:
-        if impl.is_blocking or not runs or runs[-1][0].is_blocking:
-            runs.append([])
-        runs[-1].append(impl)
-    return tuple(tuple(run) for run in runs)
+def runs(impls: Sequence[Impl]) -> tuple[tuple[Impl, ...], ...]:
+    """Cut implementations, in order, so that each blocking one stands alone."""
+    cut: list[list[Impl]] = []
+    for impl in impls:
+        if impl.is_blocking or not cut or cut[-1][0].is_blocking:
+            cut.append([])
+        cut[-1].append(impl)
+    return tuple(tuple(run) for run in cut)

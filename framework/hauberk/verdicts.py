@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import TypeAlias
+from sys import float_info
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import field, frozen
 
 from hauberk.errors import InvalidValue
-from hauberk.request import Request
+
+if TYPE_CHECKING:
+    from hauberk.request import Request
+
+_LONGEST_S: Final = float_info.max
 
 
 @frozen
@@ -29,9 +33,12 @@ class Deny:
 
     def problem(self) -> str | None:
         """Say what is wrong with the fields; asked again when a hook returns one."""
-        if type(self.reason) is not str or not self.reason:
+        # `object.__new__` makes one without fields.
+        reason = getattr(self, "reason", None)
+        if type(reason) is not str or not reason:
             return "reason must be text that says why"
-        if self.retry_after is not None and not _is_duration(self.retry_after):
+        retry_after = getattr(self, "retry_after", "")
+        if retry_after is not None and not _is_duration(retry_after):
             return "retry_after must be seconds, finite and not negative"
         return None
 
@@ -52,11 +59,13 @@ class Wait:
 
     def problem(self) -> str | None:
         """Say what is wrong with the fields; asked again when a hook returns one."""
-        return None if _is_duration(self.seconds) else "seconds must be finite and not negative"
+        seconds = getattr(self, "seconds", None)
+        return None if _is_duration(seconds) else "seconds must be finite and not negative"
 
 
-Verdict: TypeAlias = Deny | Wait | Request | None
+Verdict: TypeAlias = "Deny | Wait | Request | None"
 
 
 def _is_duration(value: object) -> bool:
-    return type(value) in (int, float) and isfinite(value) and value >= 0  # type: ignore[arg-type,operator]
+    # NaN fails both comparisons; an integer beyond any float is not converted to one.
+    return type(value) in (int, float) and 0 <= value <= _LONGEST_S  # type: ignore[operator]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -62,10 +63,14 @@ class Waking:
         """The same without blocking the event loop."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
+        # Weak: what waits on a loop that was closed under it must not be kept from its end.
+        reference = weakref.ref(woken)
 
         def wake() -> None:
+            if (event := reference()) is None:
+                return
             try:
-                loop.call_soon_threadsafe(woken.set)
+                loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # its loop is closed: nobody waits any more
                 return
 

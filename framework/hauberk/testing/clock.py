@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 #: A wait that nobody ends is a broken test, not a slow one.
@@ -74,9 +75,9 @@ class FakeClock:
             if not woken.is_set():
                 self.advance_ns(ns)
             return
-        self._enter(ns, woken.set)
-        if not woken.wait(_PATIENCE_S):
-            raise TimeoutError("nobody advanced the clock")
+        with self._waits(ns, woken.set):
+            if not woken.wait(_PATIENCE_S):
+                raise TimeoutError("nobody advanced the clock")
 
     async def await_(self, woken: asyncio.Event, ns: int) -> None:
         """The same for asyncio."""
@@ -87,11 +88,18 @@ class FakeClock:
             await asyncio.sleep(0)
             return
         loop = asyncio.get_running_loop()
-        self._enter(ns, lambda: loop.call_soon_threadsafe(woken.set))
-        async with asyncio.timeout(_PATIENCE_S):
-            await woken.wait()
+        with self._waits(ns, lambda: loop.call_soon_threadsafe(woken.set)):
+            async with asyncio.timeout(_PATIENCE_S):
+                await woken.wait()
 
-    def _enter(self, ns: int, go: Callable[[], object]) -> None:
+    @contextmanager
+    def _waits(self, ns: int, go: Callable[[], object]) -> Iterator[None]:
         with self._arrived:
-            self._waiting.append((self._monotonic_ns + ns, go))
+            item = (self._monotonic_ns + ns, go)
+            self._waiting.append(item)
             self._arrived.notify_all()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting = [other for other in self._waiting if other is not item]

@@ -102,10 +102,10 @@ def make_plan(
         limits: Time limits of the kernel.
         providers: A plugin that provides ports, in place of those in memory.
     """
-    named = dict(_named(plugin) for plugin in plugins)
-    switch = named.pop(FIRST, None) or HaltOnHigh()
-    named = {FIRST: switch, **named}
-    named.setdefault("signing", PlainSigner())
+    by_name = dict(named(plugin) for plugin in plugins)
+    switch = by_name.pop(FIRST, None) or HaltOnHigh()
+    by_name = {FIRST: switch, **by_name}
+    by_name.setdefault("signing", PlainSigner())
     granted = {"signing": ("sign",), **(grants or {})}
     source = providers or Providers()
     settings = Settings(
@@ -119,13 +119,13 @@ def make_plan(
             name, _Made(plugin), None, frozenset(granted.get(name, ())),
             name in (FIRST, *required), "test",
         )
-        for name, plugin in named.items()
+        for name, plugin in by_name.items()
     ]  # fmt: skip
     first = Planned("providers", _Made(source), required=True, origin="test")
-    middle = [name for name in named if name not in (FIRST, "signing")]
+    middle = [name for name in by_name if name not in (FIRST, "signing")]
     return Plan(
         settings, order or [FIRST, *middle, BOTS, "signing"], [first, *planned],
-        reserved=frozenset({first.name, *named}),
+        reserved=frozenset({first.name, *by_name}),
     )  # fmt: skip
 
 
@@ -148,7 +148,8 @@ def make_guard(
     return Guard(plan, clock=clock or FakeClock(), replan=lambda: plan)
 
 
-def _named(plugin: object) -> tuple[str, object]:
+def named(plugin: object) -> tuple[str, object]:
+    """Return a plugin with its name: a pair as it is, an object after its class."""
     if isinstance(plugin, tuple):
         name, plugin = plugin
         return name, plugin

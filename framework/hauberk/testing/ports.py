@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -23,6 +24,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.error: StoreError | None = None
         self._records: dict[str, Record] = {}
+        self._lock = threading.RLock()
 
     def get(self, name: str) -> Record | None:
         """Return a record, or `None`."""
@@ -31,31 +33,36 @@ class MemoryStore:
 
     def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
         """Write a record and return its version."""
-        self._check()
-        stands = self._expect(name, version)
-        self._records[name] = Record(value, stands + 1)
-        return stands + 1
+        with self._lock:
+            self._check()
+            stands = self._expect(name, version)
+            self._records[name] = Record(value, stands + 1)
+            return stands + 1
 
     def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a record if it is there."""
-        self._check()
-        self._expect(name, version)
-        self._records.pop(name, None)
+        with self._lock:
+            self._check()
+            self._expect(name, version)
+            self._records.pop(name, None)
 
     def scan(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
         """Yield records by name."""
         self._check()
-        yield from sorted(item for item in self._records.items() if item[0].startswith(prefix))
+        with self._lock:
+            found = sorted(item for item in self._records.items() if item[0].startswith(prefix))
+        yield from found
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryStore]:
         """Undo everything on an exception."""
-        before = dict(self._records)
-        try:
-            yield self
-        except BaseException:
-            self._records = before
-            raise
+        with self._lock:
+            before = dict(self._records)
+            try:
+                yield self
+            except BaseException:
+                self._records = before
+                raise
 
     def _check(self) -> None:
         if self.error is not None:

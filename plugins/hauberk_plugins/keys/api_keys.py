@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
+
 from hauberk.accounts import Account
 from hauberk.errors import CredentialsMissing
 from hauberk.ports import Credentials
 from hauberk.secret import Secret
-
 from hauberk_plugins.keys.dotenv import Dotenv
 from hauberk_plugins.keys.reference import variable
 

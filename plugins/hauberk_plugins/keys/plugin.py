@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from attrs import frozen
+
 from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
-
 from hauberk_plugins.keys.api_keys import APIKeyManager
 from hauberk_plugins.keys.dotenv import Dotenv
 
@@ -23,7 +23,7 @@ class KeysConfig:
 
     Attributes:
         dotenv: A dotenv file, looked into for what the environment lacks; `null` for none.
-            Relative to the folder that holds the state folder, as `hauberk.yml` does.
+            Relative to the folder of `hauberk.yml`.
     """
 
     dotenv: Path | None = Path(".env")
@@ -44,9 +44,8 @@ class KeysPlugin(Plugin):
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where accounts, time and the folder of `hauberk.yml` are."""
-        folder = Path.cwd() if context.state_dir is None else context.state_dir.parent
         for file in self._dotenv:
-            file.stand_in(folder)
+            file.stand_in(context.folder)
         self._context = context
 
     def _accounts(self) -> Mapping[str, Account]:

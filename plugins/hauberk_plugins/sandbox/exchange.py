@@ -12,8 +12,8 @@ from math import inf
 from typing import Final
 
 from attrs import evolve, frozen
-from hauberk.secret import Secret
 
+from hauberk.secret import Secret
 from hauberk_plugins.sandbox.accounts import DEFAULT_BALANCES, Account, Permission, Withdrawal
 from hauberk_plugins.sandbox.admission import Visit, admit
 from hauberk_plugins.sandbox.gate import DEFAULT_ORDER_LIMITS, DEFAULT_WEIGHT_LIMIT, Gate

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from hauberk.errors import HauberkError
-
 from hauberk_plugins.sandbox.app import SandboxApp
 from hauberk_plugins.sandbox.exchange import SandboxExchange
 

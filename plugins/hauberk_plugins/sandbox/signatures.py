@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from attrs import evolve, frozen
-from hauberk.secret import Secret
 
+from hauberk.secret import Secret
 from hauberk_plugins.sandbox import wire
 from hauberk_plugins.sandbox.accounts import Permission
 from hauberk_plugins.sandbox.parameters import Parameters

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
+
 from hauberk.errors import HauberkError
 
 #: What `json.dumps` takes.

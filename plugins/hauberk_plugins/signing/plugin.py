@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from attrs import field, frozen, validators
+
 from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.errors import MisuseError, SigningError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.request import Operation, Request
-
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.signer import RequestSigner
 

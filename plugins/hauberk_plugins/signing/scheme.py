@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from attrs import frozen
+
 from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.ports import Venue
-
 from hauberk_plugins.signing.mac import MACS
 
 QUERY: Final = "query"

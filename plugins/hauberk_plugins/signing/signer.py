@@ -8,7 +8,6 @@ from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import MAX_URL, Pairs, Request
 from hauberk.secret import Secret
-
 from hauberk_plugins.signing.encode import encode
 from hauberk_plugins.signing.mac import Mac
 from hauberk_plugins.signing.scheme import FORM, TIMESTAMP, WINDOW, Added, Scheme

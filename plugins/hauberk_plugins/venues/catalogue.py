@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from hauberk.errors import ConfigError, ConfigProblem, HauberkError
-
 from hauberk_plugins.venues.checks import near
 from hauberk_plugins.venues.parse import parse_venue
 from hauberk_plugins.venues.venue import VenueFile

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from hauberk.request import Operation
-
 from hauberk_plugins.venues.checks import Checks, frozen_deeply
 from hauberk_plugins.venues.venue import BODIES, ByParameter, Endpoint, VenueFile
 

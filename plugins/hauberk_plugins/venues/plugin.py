@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from attrs import frozen
+
 from hauberk.context import Context
 from hauberk.hooks import Plugin, hookimpl
-
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
 
@@ -18,8 +18,7 @@ class VenuesConfig:
 
     Attributes:
         folder: A folder with venue files of your own, used beside the built-in ones; relative to
-            the folder that holds the state folder, as `hauberk.yml` does. Files are read once:
-            after a change of one, start again.
+            the folder of `hauberk.yml`. Files are read once: after a change of one, start again.
     """
 
     folder: Path | None = None
@@ -40,5 +39,4 @@ class VenuesPlugin(Plugin):
     def on_start(self, context: Context) -> None:
         """Look into the folder of one's own."""
         if self._folder is not None:
-            beside = Path.cwd() if context.state_dir is None else context.state_dir.parent
-            self.catalogue.add(beside / self._folder)
+            self.catalogue.add(context.folder / self._folder)

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
+
 from hauberk.errors import InvalidValue
 from hauberk.request import Operation, Pairs, Request
-
 from hauberk_plugins.venues.wire import FORM, JSON, read_form, read_json
 
 Endpoint: TypeAlias = tuple[str, str]

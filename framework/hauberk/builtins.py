@@ -1,0 +1,41 @@
+"""The built-in plugins, by name: a class is imported only when a configuration asks for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class Builtin:
+    """A plugin that ships with Hauberk.
+
+    Attributes:
+        target: Its class, as `module:Class`.
+        grants: What it is granted unless `grants:` has an entry for it.
+    """
+
+    target: str
+    grants: tuple[str, ...] = ()
+
+
+BUILTINS: Final[dict[str, Builtin]] = {
+    "venues": Builtin("hauberk_plugins.venues.plugin:VenuesPlugin"),
+    "keys": Builtin("hauberk_plugins.keys.plugin:KeysPlugin"),
+    "killswitch": Builtin("hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store",)),
+    "policy": Builtin("hauberk_plugins.policy.plugin:PolicyPlugin"),
+    "throttle": Builtin("hauberk_plugins.throttle.plugin:ThrottlePlugin", ("venues",)),
+    "signing": Builtin("hauberk_plugins.signing.plugin:SigningPlugin", ("sign", "keys", "venues")),
+    "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
+}
+
+#: Who provides a port unless `ports:` says otherwise.
+DEFAULT_PORTS: Final[dict[str, str]] = {"venues": "venues", "keys": "keys"}
+
+#: Names that no third party may bear the built-ins, those to come, and those under
+#: which the kernel and the program itself speak.
+RESERVED: Final = frozenset(BUILTINS) | {
+    *("audit", "auth", "batch", "encryption", "gateway", "gpu", "monitor", "notify"),
+    *("recovery", "sandbox", "storage", "bots", "bot", "kernel", "hauberk"),
+}

@@ -1,0 +1,152 @@
+"""What `hauberk doctor` checks, from the machine up to each account's keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, cast
+
+from attrs import frozen
+
+from hauberk.accounts import DEFAULT_ALLOW
+from hauberk.discovery import installed
+from hauberk.errors import CredentialsMissing, HauberkError
+from hauberk.guard import Guard
+from hauberk.plan import Plan
+from hauberk.ports import Keys
+from hauberk.settings import Mode
+
+Status: TypeAlias = Literal["ok", "warn", "fail"]
+OK: Final = "ok"
+WARN: Final = "warn"
+FAIL: Final = "fail"
+_MEND: Final = "mend it, or take it out"
+_SET: Final = "set it in one of these places; a file needs chmod 600"
+
+
+@frozen
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        what: What it is.
+        status: `ok`, `warn` or `fail`.
+        found: What was found.
+        remedy: What to do about it; empty where nothing needs doing.
+    """
+
+    what: str
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+def all_checks(config: Path, plan: Plan) -> Iterator[Check]:
+    """Check everything; what fails hides nothing that can be checked without it.
+
+    Args:
+        config: The file that the plan is from.
+        plan: What a bot would be guarded by.
+    """
+    yield Check("Python", OK, ".".join(map(str, sys.version_info[:3])))
+    yield check_file(config)
+    if plan.settings.mode is Mode.SHADOW:
+        yield Check("mode", WARN, "shadow: nothing is denied", "set `mode: enforce`")
+    if plan.settings.state_dir is not None:
+        yield check_state(plan.settings.state_dir)
+    yield from check_plugins(plan)
+    yield from check_running(plan)
+
+
+def check_file(config: Path) -> Check:
+    """Whether others could change the configuration, or put another in its place."""
+    what, folder = "configuration", config.absolute().parent
+    for path in (config, folder):
+        found = path.stat()
+        if found.st_uid not in (0, os.geteuid()):
+            return Check(what, FAIL, f"{path} belongs to user id {found.st_uid}",
+                         f"chown it to user id {os.geteuid()}")  # fmt: skip
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o022 and not (path == folder and mode & stat.S_ISVTX):
+            # A folder open to its group alone is what a umask of 002 makes.
+            status: Status = WARN if path == folder and not mode & 0o002 else FAIL
+            others = f"others can change {path} ({mode:04o})"
+            return Check(what, status, others, f"chmod go-w {path}")
+    return Check(what, OK, str(config))
+
+
+def check_state(state: Path) -> Check:
+    """Whether the state folder is ours alone."""
+    what = "state folder"
+    if not state.exists() and not state.is_symlink():
+        return Check(what, WARN, f"{state} does not exist", f"mkdir -m 700 {state}")
+    if not state.is_dir():
+        return Check(what, FAIL, f"{state} is no folder", "move it away, or set another `state:`")
+    found = state.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid != os.geteuid():
+        return Check(what, FAIL, f"{state} belongs to user id {found.st_uid}",
+                     f"chown it to user id {os.geteuid()}")  # fmt: skip
+    if mode & 0o077:
+        return Check(what, FAIL, f"{state} is open to others ({mode:04o})", f"chmod 700 {state}")
+    return Check(what, OK, str(state))
+
+
+def check_plugins(plan: Plan) -> Iterator[Check]:
+    """What is left out, and what is installed and not named."""
+    for name, reason in plan.skipped:
+        yield Check(f"plugin {name}", WARN, f"skipped: {reason}", _MEND)
+    named = {planned.origin.rpartition(" ")[0] for planned in plan.planned}
+    for name, release, plugins in installed():
+        if name not in named:
+            offered = f"{name} {release} offers {', '.join(plugins)}, and is not loaded"
+            yield Check("third party", OK, offered)
+
+
+def check_running(plan: Plan) -> Iterator[Check]:
+    """Start the plugins as a bot would, and look at the accounts."""
+    try:
+        guard = Guard(plan)
+    except HauberkError as error:
+        yield Check("plugins", FAIL, str(error), "mend what it says, then run doctor again")
+        return
+    with guard:
+        skipped = [skip for skip in guard.kernel.crew.skipped if skip not in plan.skipped]
+        for name, reason in skipped:
+            yield Check(f"plugin {name}", WARN, f"did not start: {reason}", _MEND)
+        names = [part.name for part, _ in guard.snapshot.parts]
+        yield Check("plugins", OK, f"started: {', '.join(names)}")
+        yield from check_accounts(guard)
+
+
+def check_accounts(guard: Guard) -> Iterator[Check]:
+    """What each account may do, and whether its keys are found; never what they are."""
+    accounts = guard.kernel.settings.accounts
+    if not accounts:
+        yield Check("accounts", WARN, "there are none", "add one under `accounts:`")
+    keys = cast("Keys | None", guard.kernel.crew.view.provider("keys"))
+    for name, account in accounts.items():
+        what, at = f"account {name}", account.base_url or account.venue
+        beyond = [str(operation) for operation in account.allow if operation not in DEFAULT_ALLOW]
+        if beyond:
+            may = f"at {at}, may {', '.join(beyond)}"
+            yield Check(what, WARN, may, "take it out of `allow:` unless the bot needs it")
+        else:
+            yield Check(what, OK, f"at {at}, may {', '.join(account.allow) or 'nothing'}")
+        if keys is not None:
+            yield check_keys(keys, name)
+
+
+def check_keys(keys: Keys, account: str) -> Check:
+    """Whether an account's references lead to something."""
+    what = f"keys of {account}"
+    try:
+        keys.credentials(account)
+    except CredentialsMissing as error:
+        return Check(what, FAIL, str(error), _SET)
+    except HauberkError as error:
+        return Check(what, FAIL, str(error), "mend what it says")
+    return Check(what, OK, "found")

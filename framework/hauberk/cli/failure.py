@@ -1,0 +1,114 @@
+"""What comes of an exception: exit status, document for machines, words for people.
+
+Whose fault it is decides: 1 the answer is no, 2 what was typed or configured, 3 Hauberk, a plugin
+or the machine.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from hauberk.errors import ConfigError, CredentialsMissing, Denied, HauberkError, StoreError
+
+DONE: Final = 0
+NO: Final = 1
+USAGE: Final = 2
+FAILURE: Final = 3
+#: 128 + SIGINT, as shells count.
+INTERRUPTED: Final = 130
+
+
+class UsageError(HauberkError):
+    """What was typed cannot be done, or not there."""
+
+
+class CommandFailed(HauberkError):
+    """A command that a plugin contributed raised, or answered what cannot be printed.
+
+    Attributes:
+        plugin: Whose command it is.
+    """
+
+    def __init__(self, plugin: str, command: str, why: str) -> None:
+        super().__init__(plugin, command, why)
+        self.plugin = plugin
+        self._command = command
+        self._why = why
+
+    def __str__(self) -> str:
+        return f"command {self._command!r} of plugin {self.plugin!r} {self._why}"
+
+
+@frozen
+class Failure:
+    """How an exception ends the program.
+
+    Attributes:
+        status: Exit status.
+        document: What `--json` prints.
+        text: What is printed on stderr.
+    """
+
+    status: int
+    document: dict[str, Any]
+    text: str
+
+
+def failure(error: BaseException) -> Failure:
+    """Say how an exception ends the program."""
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(
+            INTERRUPTED, {"error": "Interrupted", "message": "interrupted"}, "interrupted"
+        )
+    if not isinstance(error, HauberkError):
+        return _defect(error)
+    status = USAGE
+    if isinstance(error, Denied):
+        status = NO
+    elif isinstance(error, StoreError | CommandFailed):
+        status = FAILURE
+    document = {"error": type(error).__name__, "message": str(error), **_fields(error)}
+    return Failure(status, document, _text(error))
+
+
+def _fields(error: HauberkError) -> dict[str, Any]:
+    if isinstance(error, Denied):
+        return {n: getattr(error, n) for n in ("plugin", "reason", "retry_after")}
+    if isinstance(error, CredentialsMissing):
+        return {n: getattr(error, n) for n in ("account", "reference", "looked_in")}
+    if isinstance(error, ConfigError):
+        names = ("file", "line", "path", "message")
+        return {"problems": [{n: getattr(p, n) for n in names} for p in error.problems]}
+    plugin = getattr(error, "plugin", None)
+    return {} if plugin is None else {"plugin": plugin}
+
+
+def _text(error: HauberkError) -> str:
+    if not isinstance(error, ConfigError):
+        return str(error)
+    count = len(error.problems)
+    lines = [f"the configuration cannot be used: {count} problem{'s' if count > 1 else ''}"]
+    lines += [f"  {problem}" for problem in error.problems]
+    if any(p.line == 0 and not p.path and not Path(p.file).exists() for p in error.problems):
+        lines.append("make one with `hauberk init`, or name another: --config FILE")
+    return "\n".join(lines)
+
+
+def _defect(error: BaseException) -> Failure:
+    """Whatever is not raised on purpose; the text of an operating system's error is safe to show.
+
+    That of any other is not: it may quote a value.
+    """
+    name = type(error).__name__
+    if isinstance(error, OSError):
+        what = f": {error.strerror}" + (f": {error.filename}" if error.filename else "")
+    else:
+        frame = traceback.extract_tb(error.__traceback__)[-1:]
+        what = "".join(f" in {Path(f.filename).name}, line {f.lineno}" for f in frame)
+    message = f"internal failure: {name}{what}"
+    advice = "" if isinstance(error, OSError) else "\nThis is a defect: please report it."
+    return Failure(FAILURE, {"error": name, "message": message}, message + advice)

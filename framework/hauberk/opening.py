@@ -1,0 +1,79 @@
+"""From a file to a running guard. Importing this loads the readers of configurations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hauberk import counts, process
+from hauberk.config import read_config
+from hauberk.discovery import configs, discover
+from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.guard import Guard
+from hauberk.plan import Plan
+from hauberk.ports import Clock
+from hauberk.schema import json_schema
+
+
+def open(  # noqa: A001 - read as hauberk.open
+    path: str | Path = "hauberk.yml", *, clock: Clock | None = None, transient: bool = False
+) -> Guard:
+    """Open a guard from `hauberk.yml`.
+
+    Opened in the main thread, it reloads on SIGHUP where nothing else handles that.
+
+    Args:
+        path: The configuration.
+        clock: Time; the system's unless given.
+        transient: For tools that look or sign once: handles no SIGHUP, and makes no state folder
+            and leaves no counts there.
+
+    Returns:
+        A guard, to be closed; use it in a `with`.
+
+    Raises:
+        ConfigError: The file, or the state folder that it names, cannot be used; lists every
+            problem, and nothing was started.
+        StartFailed: A required plugin is missing or did not start.
+        PluginRefused: A plugin breaks a rule of registration.
+    """
+    plan = load(path)
+    state = plan.settings.state_dir
+    if state is not None and not transient:
+        _make_folder(state, str(path))
+        counts.forget_dead(state)
+    guard = Guard(plan, clock=clock, replan=lambda: load(path), publish=not transient)
+    if not transient:
+        process.reload_on_sighup(guard)
+    return guard
+
+
+def load(path: str | Path) -> Plan:
+    """Read a configuration and find its plugins, starting none.
+
+    Raises:
+        ConfigError: The file cannot be used; lists every problem.
+        StartFailed: A required plugin cannot be loaded.
+    """
+    return discover(read_config(path))
+
+
+def schema_for(path: str | Path) -> dict[str, Any]:
+    """Return the JSON Schema of a configuration, with sections for the plugins that it names.
+
+    Where it cannot be read, those of the built-in plugins.
+    """
+    try:
+        config = read_config(path)
+    except ConfigError:
+        config = None
+    return json_schema(configs(config))
+
+
+def _make_folder(state: Path, file: str) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is there and no folder" if isinstance(error, FileExistsError) else error.strerror
+        message = f"the state folder {state} cannot be made: {why}; name another"
+        raise ConfigError([ConfigProblem(file, 0, "state", message)]) from None

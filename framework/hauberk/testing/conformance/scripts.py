@@ -1,0 +1,216 @@
+"""Scripts: a short life of a guard, drawn by hypothesis and played to an instance of a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from attrs import evolve, frozen
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from hauberk.records import Identity
+from hauberk.request import Request
+from hauberk.testing import strategies
+from hauberk.testing.conformance.failure import show
+from hauberk.testing.conformance.subject import Subject
+from hauberk.verdicts import Deny, Wait
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Times at which calendars and clocks do something: the start of `FakeClock`, a leap day, changes
+#: to and from summer time, the end of a year and of 32 bits; seconds since the epoch.
+_TIMES: Final = (1_700_000_000, 1_709_164_799, 1_711_846_800, 1_729_990_800, 1_735_689_599,
+                 2_147_483_647, 946_684_800)  # fmt: skip
+_SECONDS: Final = (0.0, 1e-9, 0.001, 1.0, 59.0, 60.0, 3_600.0, 86_400.0, 1e7)
+_WALL_STEPS: Final = (-3_600.0, -1.0, 1.0, 3_600.0)
+_RETRIES: Final = 2
+
+#: Of each hook but those of the script itself: whether it takes a request, and what else.
+_ARGUMENTS: Final[dict[str, tuple[bool, *tuple[Callable[[], SearchStrategy[Any]], ...]]]] = {
+    "sign_request": (True,),
+    "on_login": (False, strategies.logins),
+    "on_response": (True, strategies.responses),
+    "on_incident": (False, strategies.incidents),
+    "on_event": (False, strategies.events),
+    "on_commands": (False,),
+    "verify_batch": (False, strategies.batches),
+}
+
+
+class Fate(StrEnum):
+    """What becomes of a request that met no objection."""
+
+    LEAVES = "leaves"
+    DROPPED = "does not leave"
+    PENDING = "stays pending"
+
+
+@frozen
+class Ask:
+    """A request comes, and meets its fate."""
+
+    request: Request
+    fate: Fate
+
+    def __str__(self) -> str:
+        return f"{show(self.request)}, which {self.fate}"
+
+
+@frozen
+class Advance:
+    """Time passes."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s pass"
+
+
+@frozen
+class StepWall:
+    """The wall clock steps, as NTP or an operator does."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"the wall clock steps by {self.seconds:g} s"
+
+
+@frozen
+class Tell:
+    """Another hook is called."""
+
+    hook: str
+    args: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{self.hook}({show(self.args)})"
+
+
+Step: TypeAlias = Ask | Advance | StepWall | Tell
+_Drawn: TypeAlias = Callable[[list[Request]], Step]
+
+
+@frozen
+class Script:
+    """What happens, in order, from a time on.
+
+    Attributes:
+        start_s: Wall time at the start, seconds since the epoch.
+        steps: What happens.
+    """
+
+    start_s: int
+    steps: tuple[Step, ...]
+
+    @property
+    def wall_ns(self) -> int:
+        """Wall time at the start, nanoseconds since the epoch."""
+        return self.start_s * 1_000_000_000
+
+    def __str__(self) -> str:
+        start = _EPOCH + timedelta(seconds=self.start_s)
+        return "\n".join([f"from {start:%Y-%m-%dT%H:%M:%SZ}", *map(str, self.steps)])
+
+
+def scripts(
+    hooks: Sequence[str], requests: SearchStrategy[Request], *, max_steps: int = 8
+) -> SearchStrategy[Script]:
+    """Draw scripts.
+
+    Args:
+        hooks: What the plugin implements.
+        requests: What it is asked about; a script has few of them, and asks often.
+        max_steps: How long they may be.
+    """
+    starts = st.sampled_from(_TIMES) | st.integers(0, 4_102_444_800)
+    pool = st.lists(requests, min_size=1, max_size=3)
+    return st.builds(_script, starts, pool, st.lists(_steps(hooks), max_size=max_steps))
+
+
+def _script(start_s: int, pool: list[Request], steps: list[_Drawn]) -> Script:
+    return Script(start_s, tuple(step(pool) for step in steps))
+
+
+def play(subject: Subject, script: Script, name: str = "h") -> list[object]:
+    """Play a script to an instance.
+
+    Args:
+        subject: Its clock starts where the script does.
+        script: What happens.
+        name: Request ids begin with it.
+
+    Returns:
+        What the plugin answered, in a form to be compared.
+    """
+    answers: list[object] = []
+    for number, step in enumerate(script.steps):
+        if isinstance(step, Ask):
+            request = step.request.stamped(f"{name}-{number}", step.request.operation)
+            answers += ask(subject, request, step.fate)
+        elif isinstance(step, Advance):
+            subject.clock.advance(step.seconds)
+        elif isinstance(step, StepWall):
+            subject.clock.step_wall(step.seconds)
+        else:
+            answers.append(_comparable(subject.call(step.hook, *step.args)))
+    return answers
+
+
+def ask(subject: Subject, request: Request, fate: Fate) -> list[object]:
+    """Have a request judged, waiting as the kernel would, and bring it to its end."""
+    verdict, request = subject.judge(request)
+    answers: list[object] = [verdict, request]
+    for _ in range(_RETRIES):
+        if not isinstance(verdict, Wait) or fate is Fate.PENDING or not subject.wait_for(verdict):
+            break
+        verdict, request = subject.judge(request)
+        answers += [verdict, request]
+    if fate is Fate.PENDING and not isinstance(verdict, Deny):
+        subject.pending.append(request)
+    elif isinstance(verdict, Deny):
+        subject.end(request, False, f"subject: {verdict.reason}")
+    elif verdict is not None:
+        subject.end(request, False, "it was not cleared within its time")
+    else:
+        subject.end(request, fate is Fate.LEAVES, "" if fate is Fate.LEAVES else "kernel: halted")
+    return answers
+
+
+def _steps(hooks: Sequence[str]) -> SearchStrategy[_Drawn]:
+    """Draw steps that lack their requests, which are the script's own few."""
+    steps: list[SearchStrategy[_Drawn]] = [
+        st.sampled_from(_SECONDS).map(lambda seconds: lambda _: Advance(seconds)),
+        st.sampled_from(_WALL_STEPS).map(lambda seconds: lambda _: StepWall(seconds)),
+    ]
+    if "on_request" in hooks:
+        steps += [st.builds(_ask, st.integers(0, 5), st.sampled_from(Fate))] * 3
+    for hook in hooks:
+        if hook in _ARGUMENTS:
+            takes_request, *rest = _ARGUMENTS[hook]
+            number = st.integers(0, 5) if takes_request else st.just(-1)
+            steps.append(st.builds(_tell, st.just(hook), number, st.tuples(*(of() for of in rest))))
+    return st.one_of(steps)
+
+
+def _ask(number: int, fate: Fate) -> _Drawn:
+    return lambda pool: Ask(pool[number % len(pool)], fate)
+
+
+def _tell(hook: str, number: int, rest: tuple[Any, ...]) -> _Drawn:
+    if number < 0:
+        return lambda _: Tell(hook, rest)
+    return lambda pool: Tell(hook, (pool[number % len(pool)], *rest))
+
+
+def _comparable(answer: object) -> object:
+    """Leave out what may differ: a session's token is random, commands are fresh functions."""
+    if isinstance(answer, Identity):
+        return evolve(answer, session=None)
+    if isinstance(answer, bytearray | memoryview):
+        return bytes(answer)
+    if isinstance(answer, list | tuple) and type(answer) is not Request:
+        return [getattr(item, "name", item) for item in answer]
+    return answer

@@ -1,0 +1,218 @@
+"""Commands that plugins contribute: used like any other, and none can do harm to the rest."""
+
+import pytest
+
+GOOD = """
+    class Quiet(Base):
+        @hookimpl
+        def on_commands(self):
+            return [Command("quiet show", show), Command("budgets", budgets)]
+
+    def show(account: str, /, *, days: int = 1, options: Options = Options()):
+        '''Show the quiet hours of an account.
+
+        Args:
+            account: Whose.
+            days: For how many days.
+        '''
+        return {"account": account, "days": days, "config": options.config.name,
+                "json": options.json}
+
+    def budgets():
+        '''Show what is left.'''
+        print("stray")
+        return Answer({"left": 3}, "three are left", ok=False)
+"""
+
+
+@pytest.fixture
+def run(hauberk, config):
+    """Run a command line with the bot's configuration."""
+    return lambda *words: hauberk(*words, "--config", config)
+
+
+def contributing(*commands, body=""):
+    return f"""
+        class Quiet(Base):
+            @hookimpl
+            def on_commands(self):
+                return [{", ".join(commands)}, Command("fine", lambda: "fine")]
+
+        {body}
+    """
+
+
+def test_it_runs_with_its_arguments_and_what_every_command_takes(run, third_party):
+    third_party(GOOD)
+    ran = run("quiet", "show", "main", "--days=3", "--json")
+    assert ran.status == 0
+    assert ran.document == {"account": "main", "days": 3, "config": "hauberk.yml", "json": True}
+
+
+def test_its_answer_decides_output_and_status_and_what_it_prints_goes_to_stderr(run, third_party):
+    third_party(GOOD)
+    ran = run("budgets", "--json")
+    assert (ran.status, ran.document) == (1, {"left": 3})
+    assert "stray" in ran.err
+    ran = run("budgets")
+    assert (ran.status, ran.out) == (1, "stray\nthree are left\n")
+
+
+def test_it_stands_in_the_help_with_its_parameters(run, third_party):
+    third_party(GOOD)
+    assert "budgets" in run("--help").out
+    assert "Show what is left." in run("--help").out
+    assert "Show the quiet hours of an account." in run("quiet").out
+    assert "For how many days." in run("quiet", "show", "--help").out
+
+
+def test_its_usage_errors_are_like_any_others(run, third_party):
+    third_party(GOOD)
+    ran = run("quiet", "show", "main", "--days", "many", "--json")
+    assert ran.status == 2
+    assert "--days" in ran.document["message"]
+    assert "See: hauberk quiet show --help" in ran.err
+
+
+def test_it_is_not_started(run, third_party):
+    third_party("""
+        class Quiet(Base):
+            @hookimpl
+            def on_start(self, context):
+                raise SystemExit("started")
+
+            @hookimpl
+            def on_commands(self):
+                return [Command("fine", lambda: "fine")]
+    """)
+    assert run("fine").out == "fine\n"
+
+
+def test_nothing_is_asked_for_a_command_of_the_kernels_own(run, third_party):
+    third_party("""
+        class Quiet(Base):
+            @hookimpl
+            def on_commands(self):
+                raise SystemExit("asked")
+    """)
+    assert "asked" not in run("config", "schema").err
+    assert "asked" in run("fine").err
+
+
+def test_the_variable_names_the_configuration_too(hauberk, config, third_party, monkeypatch):
+    third_party(GOOD)
+    monkeypatch.setenv("HAUBERK_CONFIG", str(config))
+    assert hauberk("quiet", "show", "main", "--json").status == 0
+
+
+def test_without_a_configuration_there_are_none(hauberk):
+    ran = hauberk("quiet", "show")
+    assert ran.status == 2
+    assert 'Unknown command "quiet"' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("'quiet show'", "str is no hauberk.command.Command"),
+        ("None", "NoneType is no"),
+        ("Command('sign', print)", "the name 'sign' is taken"),
+        ("Command('plugin new', print)", "the name 'plugin new' is taken"),
+        ("Command('sign now', print)", "'sign' is a command"),
+        ("Command('plugin', print)", "there are commands below 'plugin'"),
+        ("Command('--json', print)", "its name must be"),
+        ("Command('', print)", "its name must be"),
+        ("Command('a b c', print)", "its name must be"),
+        ("Command('a\\x1b', print)", "its name must be"),
+        ("Command(7, print)", "its name must be"),
+        ("Command('idle', None)", "cannot be called"),
+        ("Command('odd', odd)", "its parameters cannot be read"),
+        ("Command('dup', len), Command('dup', len)", "the name 'dup' is taken"),
+        ("Command('grp', len), Command('grp sub', len)", "'grp' is a command"),
+        ("Command('grp sub', len), Command('grp', len)", "there are commands below 'grp'"),
+    ],
+)
+def test_one_that_may_not_be_is_left_out_with_the_reason_and_the_others_stay(
+    run, third_party, command, reason
+):
+    third_party(contributing(command, body="def odd(a: 'Nowhere'): ..."))
+    ran = run("fine")
+    assert ran.out == "fine\n"
+    assert "a command of plugin quiet is left out: " in ran.err
+    assert reason in ran.err
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise RuntimeError('boom')",
+        "raise SystemExit('boom')",
+        "return 7",
+        "return self.boom()",
+        "return (1 / 0 for _ in [1])",
+    ],
+)
+def test_a_plugin_that_raises_contributes_none_and_breaks_nothing(run, third_party, body):
+    third_party(f"""
+        class Quiet(Base):
+            @hookimpl
+            def on_commands(self):
+                {body}
+    """)
+    ran = run("fine", "--json")
+    assert ran.status == 2
+    assert 'Unknown command "fine"' in ran.document["message"]
+    assert "quiet" in ran.err
+    assert run("--help").status == 0
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('boom')", "raise SystemExit(0)", "1 / 0"])
+def test_one_that_raises_fails_under_its_plugins_name(run, third_party, body):
+    third_party(f"""
+        class Quiet(Base):
+            @hookimpl
+            def on_commands(self):
+                return [Command("quiet show", show)]
+
+        def show():
+            {body}
+    """)
+    ran = run("quiet", "show", "--json")
+    assert ran.status == 3
+    assert ran.document["error"] == "CommandFailed"
+    assert ran.document["plugin"] == "quiet"
+    assert "command 'quiet show' of plugin 'quiet' raised" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("raise Denied('quiet', 'not now')", 1),
+        ("raise MisuseError('no')", 2),
+        ("raise KeyboardInterrupt", 130),
+        ("return float('nan')", 3),
+        ("return {('a', 'b'): 1}", 3),
+        ("return Answer(float('inf'))", 3),
+        ("return Answer(1, lambda: 1 / 0)", 3),
+        ("return object()", 0),
+        ("return None", 0),
+        ("return Secret('s3cr3t')", 0),
+    ],
+)
+def test_whatever_one_answers_is_one_document(run, third_party, body, status):
+    third_party(f"""
+        class Quiet(Base):
+            @hookimpl
+            def on_commands(self):
+                return [Command("show", show)]
+
+        def show():
+            {body}
+    """)
+    ran = run("show", "--json")
+    assert ran.status == status
+    assert "s3cr3t" not in ran.out + ran.err
+    assert ran.document is None or ran.document
+    ran = run("show")
+    assert ran.status == status
+    assert "s3cr3t" not in ran.out + ran.err

@@ -1,0 +1,652 @@
+"""A guard under everything at once: threads, an event loop, changes, halts, waits, cancellations.
+
+Every hook writes down what it saw, on one count of ticks for all threads. When all is quiet, the
+books are checked: no call saw a half-made order or missed a guard, no denial was turned, nothing
+is charged for what did not leave, nothing left after a halt, and each who was asked was told once.
+"""
+
+import asyncio
+import itertools
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextvars import ContextVar
+from typing import Any
+
+from attrs import define, field
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from hauberk.context import Context
+from hauberk.errors import Denied
+from hauberk.guard import Guard
+from hauberk.hooks import Plugin, blocking, hookimpl
+from hauberk.plan import Plan, Planned
+from hauberk.protocol import Cleared
+from hauberk.records import Event, Incident, Outcome, Severity
+from hauberk.request import Request
+from hauberk.settings import KernelLimits
+from hauberk.snapshot import Snapshot
+from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_plan
+from hauberk.verdicts import Deny, Wait
+
+PATIENCE_S = 30
+MAX_CALLS = 16
+FOREVER = 10**12
+#: Time that a test lets pass while a guard is held up is not the guard's.
+LIMITS = KernelLimits(warn_after_s=1e8, deny_after_s=1e8, responders_s=PATIENCE_S, retry_s=1.0)
+
+
+#: Whether a call goes on on the event loop, wherever its blocking hooks run.
+ON_LOOP: ContextVar[bool] = ContextVar("on_loop", default=False)
+
+
+class Busy:
+    """How many calls are neither finished nor held up, so that a step can wait for the others."""
+
+    def __init__(self) -> None:
+        self._counts = {False: 0, True: 0}
+        self._changed = threading.Condition()
+        self.loop_is_held = False
+
+    def add(self, number: int) -> None:
+        with self._changed:
+            self._counts[ON_LOOP.get()] += number
+            self._changed.notify_all()
+
+    def hold(self, shut: threading.Event, loop_thread: int | None) -> None:
+        """Be held at a gate; if that is on the loop's own thread, all its calls are."""
+        holds_loop = threading.get_ident() == loop_thread
+        with self._changed:
+            self.loop_is_held = self.loop_is_held or holds_loop
+        self.add(-1)
+        assert shut.wait(PATIENCE_S)
+        with self._changed:
+            self.loop_is_held = self.loop_is_held and not holds_loop
+        self.add(1)
+
+    def settle(self) -> None:
+        """Wait until every call is finished, waits on the clock, or is held at a gate."""
+        with self._changed:
+            assert self._changed.wait_for(self._is_settled, PATIENCE_S), "calls are stuck"
+
+    def _is_settled(self) -> bool:
+        return self._counts[False] <= 0 and (self.loop_is_held or self._counts[True] <= 0)
+
+
+class Clock(FakeClock):
+    """A clock on which whoever waits is not busy."""
+
+    def __init__(self, busy: Busy) -> None:
+        super().__init__(auto=False)
+        self.busy = busy
+
+    def wait(self, woken: threading.Event, ns: int) -> None:
+        self.busy.add(-1)
+        try:
+            super().wait(woken, ns)
+        finally:
+            self.busy.add(1)
+
+    async def await_(self, woken: asyncio.Event, ns: int) -> None:
+        self.busy.add(-1)
+        try:
+            await super().await_(woken, ns)
+        finally:
+            self.busy.add(1)
+
+
+@define
+class Span:
+    """Something that held between two ticks, for certain."""
+
+    begin: int
+    end: int = FOREVER
+
+
+@define
+class Books:
+    """What happened, by tick."""
+
+    tick: Callable[[], int] = field(factory=lambda: itertools.count(1).__next__)
+    orders: list[tuple[tuple[str, ...], Span]] = field(factory=list)
+    passes: dict[str, list[tuple[int, list[str]]]] = field(factory=lambda: defaultdict(list))
+    left: dict[str, tuple[int, int]] = field(factory=dict)
+    halts: list[Span] = field(factory=list)
+    refusals: list[Span] = field(factory=list)
+    inside: list[tuple[str, int]] = field(factory=list)
+    lifts: list[int] = field(factory=list)
+    signed: list[str] = field(factory=list)
+    intents: list[str] = field(factory=list)
+
+    def check(self) -> None:
+        for request_id, passes in self.passes.items():
+            for _, names in passes:
+                assert any(list(order[: len(names)]) == names for order, _ in self.orders), (
+                    f"{names} is the beginning of no order there ever was"
+                )
+            if request_id in self.left:
+                self._check_left(request_id, *self.left[request_id])
+
+    def _check_left(self, request_id: str, leaving: int, ended: int) -> None:
+        began, names = self.passes[request_id][-1]
+        assert any(
+            list(order) == names and span.begin <= ended and span.end >= began
+            for order, span in self.orders
+        ), f"it left though {names} is not everybody who stood then"
+        assert not any(halt.begin < leaving < halt.end for halt in self.halts), "after a halt"
+        assert not any(no.begin < leaving < no.end for no in self.refusals), "a denial turned"
+        for reported_in, at in self.inside:
+            lifted = any(at < lift < leaving for lift in self.lifts)
+            assert reported_in != request_id or at > leaving or lifted, "after its own alarm"
+        assert request_id in self.intents, "it left without a record of its intent"
+
+
+class Noted(Plugin):
+    """A guard that writes down whom it was asked about, and when it was told the end."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world, self.name = world, name
+        self.asked: set[str] = set()
+        self.told: Counter[str] = Counter()
+        world.everybody.append(self)
+
+    def note(self, request: Request) -> None:
+        with self.world.lock:
+            self.world.books.passes[request.id][-1][1].append(self.name)
+            self.asked.add(request.id)
+
+    @hookimpl
+    def on_end(self, request: Request, left: bool, why: str) -> None:
+        with self.world.lock:
+            self.told[request.id] += 1
+
+
+class Witness(Noted):
+    """No objection; does once what it is told to, and is held at a gate."""
+
+    @hookimpl
+    def on_request(self, request: Request) -> None:
+        self.note(request)
+        with self.world.lock:
+            errand = self.world.errands.pop() if self.world.errands else None
+        if errand is not None:
+            errand(request)
+        self.world.gate("guard")
+
+
+class BlockingWitness(Witness):
+    @blocking
+    @hookimpl
+    def on_request(self, request: Request) -> None:
+        Witness.on_request(self, request)
+
+
+class Refuser(Noted):
+    @hookimpl
+    def on_request(self, request: Request) -> Deny:
+        self.note(request)
+        return Deny("not while I stand here")
+
+
+class Switch(Noted):
+    """The kill switch; the first of every pass."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, name)
+        self.halted = False
+        self.failures = 0
+
+    @hookimpl
+    def on_request(self, request: Request) -> Deny | None:
+        with self.world.lock:
+            self.world.books.passes[request.id].append((self.world.books.tick(), []))
+        self.note(request)
+        return Deny("halted") if self.halted else None
+
+    @hookimpl
+    def on_incident(self, incident: Incident) -> Outcome:
+        if incident.severity >= Severity.HIGH:
+            if self.failures:
+                self.failures -= 1
+                raise OSError("the switch is stuck")
+            self.halted = True
+        return Outcome("halted")
+
+
+class Ledger(Noted):
+    """Charges by id and paces as the request says; gives back what did not leave."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, name)
+        self.charges: set[str] = set()
+        self.waits: Counter[str] = Counter()
+        self.spent: set[str] = set()
+
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        self.context = context
+
+    @hookimpl
+    def on_request(self, request: Request) -> Wait | None:
+        self.note(request)
+        script = dict(request.params)["waits"].split()
+        with self.world.lock:
+            assert request.id not in self.told, "asked about what has ended"
+            self.charges.add(request.id)
+            turn = self.waits[request.id]
+            self.waits[request.id] += 1
+        return Wait(float(script[turn])) if turn < len(script) else None
+
+    @hookimpl
+    def on_end(self, request: Request, left: bool, why: str) -> None:
+        Noted.on_end(self, request, left, why)
+        with self.world.lock:
+            self.charges.discard(request.id)
+            if left:
+                self.spent.add(request.id)
+                leaving = self.world.here.leaving
+                self.world.books.left[request.id] = leaving, self.world.books.tick()
+
+
+class Audit(Plugin):
+    def __init__(self, world: "World") -> None:
+        self.world = world
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        if event.kind == "request.intent":
+            self.world.books.intents.append(event.request_id)
+            self.world.gate("recorder")
+
+
+class Signer(PlainSigner):
+    def __init__(self, world: "World") -> None:
+        self.world = world
+
+    @hookimpl
+    def sign_request(self, request: Request) -> Request:
+        self.world.books.signed.append(request.id)
+        self.world.gate("signer")
+        return PlainSigner.sign_request(self, request)
+
+
+class Loop:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(PATIENCE_S)
+        self.loop.close()
+
+
+class World:
+    """A guard, its plugins and plans, and the calls under way."""
+
+    def __init__(self) -> None:
+        self.books, self.busy, self.lock = Books(), Busy(), threading.Lock()
+        self.here = threading.local()
+        self.clock = Clock(self.busy)
+        self.everybody: list[Noted] = []
+        self.errands: list[Callable[[Request], object]] = []
+        self.gates: dict[str, threading.Event] = {}
+        self.held: list[threading.Event] = []
+        self.calls: list[Future[Cleared]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.switch, self.ledger = Switch(self, "killswitch"), Ledger(self, "throttle")
+        # The same objects in every plan, so that a reload finds them unchanged.
+        self.makers: dict[str, Callable[..., Plugin]] = {
+            "killswitch": lambda: self.switch,
+            "throttle": lambda: self.ledger,
+            "audit": lambda: Audit(self),
+            "signing": lambda: Signer(self),
+        }
+        self.make = lambda version: Witness(self, version.partition(" ")[0])
+        self.base = make_plan(limits=LIMITS)
+        self.plan_next = self.plan(("first", "second"), {})
+        self.guard = Guard(self.plan_next, clock=self.clock, replan=lambda: self.plan_next)
+        self.loop = Loop()
+        self._watch_kernel()
+
+    def plan(self, middle: tuple[str, ...], versions: dict[str, int]) -> Plan:
+        providers = self.base.planned[0]
+        grants = {"audit": frozenset({"record"}), "signing": frozenset({"sign"})}
+        planned = [
+            Planned(name, make, None, grants.get(name, frozenset()), required=True)
+            for name, make in self.makers.items()
+        ]
+        planned += [Planned(name, self.make, f"{name} {versions.get(name, 0)}") for name in middle]
+        order = ("killswitch", *middle, "bots", "throttle", "signing", "audit")
+        return Plan(self.base.settings, order, [providers, *planned])
+
+    def _watch_kernel(self) -> None:
+        kernel = self.guard.kernel
+        swap, leave = kernel.swap, kernel.leave
+
+        def noted_swap(snapshot: Snapshot, settings_: Any) -> None:
+            names = tuple(impl.name for impl in snapshot.guards)
+            assert names[0] == "killswitch"
+            assert names[-1] == "throttle"
+            orders = self.books.orders
+            orders.append((names, Span(self.books.tick())))
+            swap(snapshot, settings_)
+            orders[-2][1].end = self.books.tick()
+
+        def noted_leave(epoch: int) -> bool:
+            self.here.leaving = self.books.tick()
+            return leave(epoch)
+
+        kernel.swap, kernel.leave = noted_swap, noted_leave  # type: ignore[method-assign]
+        names = tuple(impl.name for impl in self.guard.snapshot.guards)
+        self.books.orders.append((names, Span(0)))
+
+    def gate(self, place: str) -> None:
+        """Hold up the first who comes by since the gate was shut."""
+        with self.lock:
+            shut = self.gates.pop(place, None)
+        if shut is not None:
+            self.busy.hold(shut, self.loop.thread.ident)
+
+    # Calls.
+
+    def call(self, waits: list[float], on_loop: bool) -> None:
+        params = {"waits": " ".join(map(str, waits))}
+        request = Request("POST", DEFAULT_URL, params)
+        result: Future[Cleared] = Future()
+        self.calls.append(result)
+        if on_loop:
+            asyncio.run_coroutine_threadsafe(self._acall(request, result), self.loop.loop)
+        else:
+            threading.Thread(target=self._call, args=(request, result)).start()
+
+    def _call(self, request: Request, result: Future[Cleared]) -> None:
+        self.busy.add(1)
+        try:
+            result.set_result(self.guard.clear(request))
+        except BaseException as error:
+            result.set_exception(error)
+        finally:
+            self.busy.add(-1)
+
+    async def _acall(self, request: Request, result: Future[Cleared]) -> None:
+        ON_LOOP.set(True)
+        self.busy.add(1)
+        task = asyncio.ensure_future(self.guard.aclear(request))
+        self.tasks.append(task)
+        try:
+            result.set_result(await task)
+        except asyncio.CancelledError:
+            result.set_exception(Denied("bot", "cancelled"))
+        except BaseException as error:
+            result.set_exception(error)
+        finally:
+            self.busy.add(-1)
+
+    def elsewhere(self, action: Callable[[], object]) -> None:
+        """Do it on another thread, and wait for it."""
+        done: Future[object] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(action())
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=run).start()
+        done.result(PATIENCE_S)
+
+    def open_gates(self) -> None:
+        with self.lock:
+            self.gates.clear()
+        for shut in self.held:
+            shut.set()
+        self.held.clear()
+
+    def quiet(self) -> None:
+        """Let every call end, then check the books."""
+        self.open_gates()
+        self.clock.auto = True
+        while wait(self.calls, 0.01).not_done:
+            self.clock.advance(1_000)
+        self.busy.settle()
+        self.clock.auto = False
+        cleared = set()
+        for call in self.calls:
+            if (error := call.exception()) is None:
+                cleared.add(call.result().id)
+            else:
+                assert isinstance(error, Denied), error
+        with self.lock:
+            assert cleared <= set(self.books.left)
+            assert self.ledger.charges == set(), "charged for what did not leave"
+            assert self.ledger.spent == set(self.books.left)
+            for noted in self.everybody:
+                assert noted.told == Counter(noted.asked), f"{noted.name}: each once"
+            self.books.check()
+        assert self.guard.kernel.waking._armed == {}
+        assert self.guard.kernel.watch.active == {}
+        self.calls.clear()
+
+    def close(self) -> None:
+        self.open_gates()
+        self.guard.close()
+        self.loop.close()
+
+
+anywhere = st.sampled_from(["here", "thread"])
+#: How long a request is made to wait, each time that it is asked about.
+scripts = st.sampled_from([[], [], [0.5], [5.0], [0.5, 5.0], [50.0, 0.0], [500.0]])
+severities = st.sampled_from([*Severity, Severity.LOW, Severity.MEDIUM])
+
+
+class KernelMachine(RuleBasedStateMachine):
+    """Each rule is one thing that may happen; whatever is held or waits stays so across rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.bots: list[tuple[str, Span | None]] = []
+        self.numbers = itertools.count(1)
+        self.versions = Counter[str]()
+        self.middle: tuple[str, ...] = ("first", "second")
+
+    def teardown(self) -> None:
+        try:
+            self.world.quiet()
+        finally:
+            self.world.close()
+
+    def do(self, where: str, action: Callable[[], object]) -> None:
+        if where == "thread":
+            self.world.elsewhere(action)
+        else:
+            action()
+
+    @initialize(waits=scripts, on_loop=st.booleans())
+    def something_is_under_way(self, waits, on_loop) -> None:
+        self.world.call(waits, on_loop)
+
+    # A precondition may not depend on how far a thread got: hypothesis repeats what it draws.
+    @precondition(lambda self: len(self.world.calls) < MAX_CALLS)
+    @rule(calls=st.lists(st.tuples(scripts, st.booleans()), min_size=1, max_size=4))
+    def call(self, calls) -> None:
+        for waits, on_loop in calls:
+            self.world.call(waits, on_loop)
+        self.world.busy.settle()
+
+    @rule(seconds=st.sampled_from([0.5, 5.0, 30.0]))
+    def time_passes(self, seconds) -> None:
+        self.world.clock.advance(seconds)
+        self.world.busy.settle()
+
+    @rule(where=anywhere)
+    def wake_everybody(self, where) -> None:
+        for request_id in tuple(self.world.ledger.charges):
+            self.do(where, lambda request_id=request_id: self.world.ledger.context.wake(request_id))
+        self.world.busy.settle()
+
+    @rule(number=st.integers(0, 9))
+    def cancel(self, number) -> None:
+        running = [task for task in self.world.tasks if not task.done()]
+        if running:
+            task = running[number % len(running)]
+            self.world.loop.loop.call_soon_threadsafe(task.cancel)
+
+    # Changes.
+
+    @precondition(lambda self: len(self.bots) < 4)
+    @rule(kind=st.sampled_from([Witness, BlockingWitness, Refuser]), where=anywhere)
+    def register(self, kind, where) -> None:
+        self._register(kind, where)
+
+    def _register(self, kind: type[Noted], where: str) -> None:
+        name = f"bot{next(self.numbers)}"
+        plugin = kind(self.world, name)
+        self.do(where, lambda: self.world.guard.register(plugin, name=name))
+        span = None
+        if kind is Refuser:
+            span = Span(self.world.books.tick())
+            self.world.books.refusals.append(span)
+        self.bots.append((name, span))
+        self.names_are_as_they_should_be()
+
+    @precondition(lambda self: self.bots)
+    @rule(number=st.integers(0, 9), where=anywhere)
+    def unregister(self, number, where) -> None:
+        self._unregister(self.bots[number % len(self.bots)], where)
+
+    def _unregister(self, bot: tuple[str, Span | None], where: str) -> None:
+        self.bots.remove(bot)
+        name, span = bot
+        if span is not None:
+            span.end = self.world.books.tick()
+        self.do(where, lambda: self.world.guard.unregister(name))
+        self.names_are_as_they_should_be()
+
+    @rule(
+        middle=st.sampled_from([("first", "second"), ("second", "first"), ("second",), ()]),
+        change=st.sampled_from(["", "first", "second"]),
+        where=anywhere,
+    )
+    def reload(self, middle, change, where) -> None:
+        self._reload(middle, change, where)
+
+    def _reload(self, middle: tuple[str, ...], change: str, where: str) -> None:
+        self.versions[change] += 1
+        self.middle = middle
+        self.world.plan_next = self.world.plan(middle, dict(self.versions))
+        self.do(where, self.world.guard.reload)
+        self.names_are_as_they_should_be()
+
+    @rule()
+    def reload_what_is_faulty(self) -> None:
+        def unreadable() -> Plan:
+            raise OSError("unreadable")
+
+        guard, before = self.world.guard, self.world.guard.snapshot
+        replan, guard._replan = guard._replan, unreadable
+        try:
+            guard.reload()
+        except OSError:
+            assert guard.snapshot is before
+        else:
+            raise AssertionError("a faulty reload went through")
+        finally:
+            guard._replan = replan
+
+    @rule()
+    def recheck(self) -> None:
+        self.world.ledger.context.recheck()
+
+    def names_are_as_they_should_be(self) -> None:
+        names = [impl.name for impl in self.world.guard.snapshot.guards]
+        bots = [name for name, _ in self.bots]
+        assert names == ["killswitch", *self.middle, *bots, "throttle"]
+
+    # Incidents.
+
+    @rule(severity=severities, where=anywhere, stuck=st.booleans())
+    def report(self, severity, where, stuck) -> None:
+        self.world.switch.failures = int(stuck and severity >= Severity.HIGH)
+        self._report(severity, where)
+        self.world.busy.settle()
+
+    def _report(self, severity: Severity, where: str) -> None:
+        world = self.world
+        self.do(where, lambda: world.guard.report("alarm", severity))
+        if severity >= Severity.HIGH:
+            world.books.halts.append(Span(world.books.tick()))
+
+    @rule(severity=severities)
+    def report_inside_the_next_guard(self, severity) -> None:
+        def errand(request: Request) -> None:
+            world.guard.report("alarm inside", severity)
+            if severity >= Severity.HIGH:
+                world.books.inside.append((request.id, world.books.tick()))
+
+        world = self.world
+        world.errands.append(errand)
+
+    @rule()
+    def lift(self) -> None:
+        """Lift every halt and refusal, so that something leaves again."""
+        for bot in [bot for bot in self.bots if bot[1] is not None]:
+            self._unregister(bot, "here")
+        now = self.world.books.tick()
+        self.world.books.lifts.append(now)
+        for halt in self.world.books.halts:
+            halt.end = min(halt.end, now)
+        self.world.switch.halted = False
+        self.world.clock.advance(1)
+
+    # Moments.
+
+    @rule(place=st.sampled_from(["guard", "recorder", "signer"]))
+    def hold_the_next_at(self, place) -> None:
+        shut = threading.Event()
+        self.world.held.append(shut)
+        with self.world.lock:
+            self.world.gates[place] = shut
+
+    @rule()
+    def let_go(self) -> None:
+        self.world.open_gates()
+        self.world.busy.settle()
+
+    @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
+    @rule(calls=st.integers(2, 4), what=st.sampled_from(["refuse", "reload", "halt", "recheck"]))
+    def all_at_once(self, calls, what) -> None:
+        """Calls from threads and the loop race one change, with nothing to hold them up."""
+        self.world.open_gates()
+        for number in range(calls):
+            self.world.call([], on_loop=bool(number % 2))
+        if what == "refuse":
+            self._register(Refuser, "here")
+        elif what == "reload":
+            self._reload((), "first", "here")
+        elif what == "halt":
+            self._report(Severity.CRITICAL, "here")
+        else:
+            self.world.ledger.context.recheck()
+        self.world.busy.settle()
+
+    @rule()
+    def all_is_quiet(self) -> None:
+        self.world.quiet()
+
+
+#: One example does the work of many: a third of what an ordinary property gets.
+KernelMachine.TestCase.settings = settings(
+    max_examples=settings.default.max_examples // 3, stateful_step_count=40
+)
+
+
+class TestKernel(KernelMachine.TestCase):
+    """The machine, as pytest collects it."""
