@@ -24,8 +24,8 @@ _SEGMENT: Final = (
 )
 _PATH: Final = re.compile(rf"(?:/(?!\.{{1,2}}(?:/|\Z)){_SEGMENT}+)+/?\Z")
 _BEYOND_ASCII: Final = re.compile("%[89A-F]")
-# Headers that say where a request goes, how long it is or what it does, whatever was judged.
-_STEERING: Final = frozenset(
+#: Headers that say where a request goes, how long it is or what it does, whatever was judged.
+STEERING: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "trailer", "upgrade", "forwarded",
      "x-forwarded-host", "x-forwarded-prefix", "x-http-method", "x-http-method-override",
      "x-method-override", "x-original-url", "x-rewrite-url"}
@@ -80,7 +80,7 @@ class Binding:
         """
         path = self.path(request.url)
         for name, _ in request.headers:
-            if name.lower() in _STEERING:
+            if name.lower() in STEERING:
                 raise Denied("kernel", f"header {name} would steer it past what is judged")
         if request.body and request.params:
             both = {name for name, _ in self.venue.body_params(request)} & {

@@ -35,11 +35,12 @@ class Context:
         kernel: Kernel,
         name: str,
         grants: frozenset[str],
-        view: View | None = None,
+        view: View,
         predecessor: object = None,
     ) -> None:
         self._kernel = kernel
-        self._starting: View | None = view
+        self._view = view
+        self._found: dict[str, object] = {}
         self.name = name
         self.grants = grants
         self.predecessor = predecessor
@@ -124,18 +125,22 @@ class Context:
         self._kernel.recheck()
 
     def settle(self, grants: frozenset[str]) -> None:
-        """Look at the plugins in place from now on, with these grants."""
-        self._starting = None
+        """Look at the plugins now in place; called by the kernel at the start and each reload."""
+        self._view = self._kernel.crew.view
+        self._found = {}
         self.grants = grants
-
-    @property
-    def _view(self) -> View:
-        return self._starting or self._kernel.crew.view
+        # Let go, or each reload would keep every instance before it.
+        self.predecessor = None
 
     def _port(self, port: str) -> object:
+        found = self._found.get(port)
+        if found is not None:
+            return found
         if port not in self.grants:
             raise NotGranted(self.name, port)
         provider = self._view.provider(port)
         if provider is None:
             raise NotGranted(self.name, port, f"name a provider: `ports: {{{port}: …}}`")
-        return cast(Scoped, provider).scoped(self.name) if port in _SCOPED else provider
+        found = cast(Scoped, provider).scoped(self.name) if port in _SCOPED else provider
+        self._found[port] = found
+        return found

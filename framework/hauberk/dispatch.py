@@ -160,14 +160,27 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
         KeyboardInterrupt: It was interrupted.
     """
     frame = frame or Frame(is_open=is_open)
-    before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
-    kinds = [type(arg) for arg in args]
+    kinds, before = tuple(map(type, args)), _looked_at(args)
+    changed = False
+    try:
+        answer = _invoked(impl, frame, args)
+    finally:
+        changed = _changed(args, kinds, before)
+    if changed:
+        raise _wrong(impl, answer, "changed what it was given")
+    if inspect.isawaitable(answer) and not impl.is_async:
+        raise _wrong(impl, answer, "returned an awaitable, which nobody would await")
+    return answer
+
+
+def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
+    """Call a hook: counted, attributed, and whatever it raises turned into `HookFailed`."""
     token = _CURRENT.set(frame)
     was_running, frame.is_running = frame.is_running, True
     frame.impl = impl
     impl.calls += 1
     try:
-        answer = impl.function(*args)
+        return impl.function(*args)
     except KeyboardInterrupt:
         impl.failed()
         raise
@@ -177,16 +190,6 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
     finally:
         frame.is_running = was_running
         _CURRENT.reset(token)
-        changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
-    if any(changed):
-        impl.failed()
-        _discard(answer)
-        raise HookFailed(impl, "changed what it was given")
-    if inspect.isawaitable(answer) and not impl.is_async:
-        impl.failed()
-        _discard(answer)
-        raise HookFailed(impl, "returned an awaitable, which nobody would await")
-    return answer
 
 
 async def acall(impl: Impl, *args: Any) -> Any:
@@ -198,8 +201,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
     frame = Frame(is_open=True)
     _CURRENT.set(frame)  # in the context of the task that this runs in
     frame.is_running = True
-    before = [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
-    kinds = [type(arg) for arg in args]
+    kinds, before = tuple(map(type, args)), _looked_at(args)
     try:
         answer = await call(impl, *args, is_open=True, frame=frame)
     except HookFailed:
@@ -209,8 +211,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
         raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
     finally:
         frame.is_running = False
-    changed = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
-    if any(changed):
+    if _changed(args, kinds, before):
         impl.failed()
         raise HookFailed(impl, "changed what it was given")
     return answer
@@ -225,18 +226,17 @@ async def acontained(impl: Impl, *args: Any) -> None:
 
 
 def sign(impl: Impl, request: Request, frame: Frame) -> Request:
-    """Have a request signed.
+    """Have a request signed; `check_signed` judges what is in it.
 
     Raises:
-        HookFailed: The signer raised, or did not return a valid request.
+        HookFailed: The signer raised, or did not return a request.
     """
-    signed = call(impl, request, frame=frame)
+    signed = _invoked(impl, frame, (request,))
+    if type(request) is not Request:
+        _put_back(request, Request, None)
+        raise _wrong(impl, signed, "changed what it was given")
     if type(signed) is not Request:
-        impl.failed()
-        raise HookFailed(impl, f"returned {_kind(signed)} instead of a Request")
-    if (problem := signed.problem()) is not None:
-        impl.failed()
-        raise HookFailed(impl, f"returned a Request whose {problem}")
+        raise _wrong(impl, signed, f"returned {_kind(signed)} instead of a Request")
     return signed
 
 
@@ -315,7 +315,10 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
     interrupted = None
     for impl in ends:
         try:
-            call(impl, request, left, why, frame=frame)
+            answer = _invoked(impl, frame, (request, left, why))
+            if type(request) is not Request or answer is not None:
+                _put_back(request, Request, None)
+                raise _wrong(impl, answer, "changed the request, or returned something")
         except HookFailed as failure:
             log.warning("%s.on_end %s", impl.name, failure.why)
         except KeyboardInterrupt as error:
@@ -407,6 +410,26 @@ def _failed(impl: Impl, answer: object, why: str) -> Deny:
     impl.failed()
     _discard(answer)
     return Deny(why)
+
+
+def _wrong(impl: Impl, answer: object, why: str) -> HookFailed:
+    """Count an answer that may not be, and make the failure to raise."""
+    impl.failed()
+    _discard(answer)
+    return HookFailed(impl, why)
+
+
+def _looked_at(args: tuple[Any, ...]) -> list[tuple[object, ...] | None]:
+    """Note the fields of what a hook is given, but for requests, which have none to assign."""
+    return [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
+
+
+def _changed(
+    args: tuple[Any, ...], kinds: tuple[type, ...], before: list[tuple[object, ...] | None]
+) -> bool:
+    """Undo what a hook changed in what it was given; say whether there was anything."""
+    changes = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
+    return any(changes)
 
 
 def _put_back(value: object, kind: type, before: tuple[object, ...] | None) -> bool:

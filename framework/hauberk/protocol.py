@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from math import ceil
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from attrs import frozen
 
@@ -164,8 +164,7 @@ class End(Step):
         self.frame = frame
 
 
-@frozen(eq=False)
-class Scene:
+class Scene(NamedTuple):
     """What a pass goes by.
 
     Attributes:
@@ -201,86 +200,86 @@ def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool 
     Raises:
         Denied: It may not leave.
     """
-    way = _Way(request, timeout_ns, frame, off_loop)
+    way = _Way(request, timeout_ns, frame)
     try:
-        cleared = yield from way.to_leaving()
+        for _ in range(MAX_PASSES):
+            scene: Scene = yield Begin(request.id)
+            binding = way.bound(scene)
+            if scene.obstacle is not None:
+                yield from way.refuse(Denied(*scene.obstacle, request_id=request.id))
+            finding: Finding | None = None
+            snapshot = scene.snapshot
+            for guards in snapshot.runs if off_loop else (snapshot.guards,):
+                try:
+                    finding = yield Ask(guards, way.request, frame, scene.shadow)
+                finally:
+                    way.note_asked(guards)
+                if frame.passed_over:
+                    yield from way.pass_over()
+                if finding is not None:
+                    break
+            if frame.queue:
+                yield Flush(frame)
+            if finding is not None:
+                yield from way.heed(*finding)
+                continue
+            if snapshot.recorders:
+                yield from way.intend()
+            signed = yield Sign(way.signer(binding), way.request, frame)
+            if frame.queue:
+                yield Flush(frame)
+            way.check(signed, binding)
+            if (yield Leave(scene.epoch)):
+                yield from way.end(left=True, why="")
+                return Cleared(signed, way.request)
+        raise way.denied("kernel", f"it was not cleared in {MAX_PASSES} passes")
     except GeneratorExit:  # dropped by its driver, which can carry out no more steps
         raise
     except BaseException as error:
         if not way.ended:
             yield from way.end(left=False, why=_why(error), error=error)
         raise
-    return cleared
 
 
 class _Way:
-    """The state of one clearing."""
+    """The state of one clearing, and what happens off its straight line."""
 
-    def __init__(self, request: Request, timeout_ns: int, frame: Frame, off_loop: bool) -> None:
+    __slots__ = ("amendments", "asked", "deadline_ns", "ended", "frame", "request", "scene",
+                 "timeout_ns")  # fmt: skip
+
+    def __init__(self, request: Request, timeout_ns: int, frame: Frame) -> None:
         self.request = request
         self.timeout_ns = timeout_ns
         self.frame = frame
-        self.off_loop = off_loop
         self.deadline_ns = 0
         self.amendments = 0
         self.asked: Sequence[Impl] = ()
         self.ended = False
         self.scene: Scene | None = None
 
-    def to_leaving(self) -> Steps:
-        for turn in range(MAX_PASSES):
-            scene: Scene = yield Begin(self.request.id)
-            self.scene = scene
-            if turn == 0:
-                self.deadline_ns = scene.now_ns + self.timeout_ns
-            elif scene.now_ns > self.deadline_ns:
-                raise self._denied("kernel", "it was not cleared within its time")
-            binding = self._bind(scene)
-            if scene.obstacle is not None:
-                obstacle = Denied(*scene.obstacle, request_id=self.request.id)
-                yield from self._object(obstacle, scene)
-            finding = yield from self._pass(scene)
-            if self.frame.queue:
-                yield Flush(self.frame)
-            if finding is not None:
-                yield from self._heed(*finding)
-                continue
-            signed = yield from self._sign(scene, binding)
-            if (yield Leave(scene.epoch)):
-                yield from self.end(left=True, why="")
-                return Cleared(signed, self.request)
-        raise self._denied("kernel", f"it was not cleared in {MAX_PASSES} passes")
-
-    def _bind(self, scene: Scene) -> Binding:
+    def bound(self, scene: Scene) -> Binding:
+        """Begin a pass: check the time and the URL, and stamp the operation."""
+        if self.scene is None:
+            self.deadline_ns = scene.now_ns + self.timeout_ns
+        self.scene = scene
+        if scene.now_ns > self.deadline_ns:
+            raise self.denied("kernel", "it was not cleared within its time")
         binding = scene.snapshot.bindings.get(self.request.account)
         if binding is None:
             known = ", ".join(scene.snapshot.bindings) or "none"
-            raise self._denied(
+            raise self.denied(
                 "kernel", f"unknown account {self.request.account!r} (accounts: {known})"
             )
         try:
             self.request = binding.judged(self.request)
         except Denied as denied:
-            raise self._denied(denied.plugin, denied.reason) from None
+            raise self.denied(denied.plugin, denied.reason) from None
         except Exception as error:
-            why = str(error) if isinstance(error, HauberkError) else type(error).__name__
-            raise self._denied("kernel", f"its venue cannot read the request: {why}") from None
+            why = f"its venue cannot read the request: {_told(error)}"
+            raise self.denied("kernel", why) from None
         return binding
 
-    def _pass(self, scene: Scene) -> Generator[Step, Any, Finding | None]:
-        for guards in scene.snapshot.runs if self.off_loop else (scene.snapshot.guards,):
-            self.frame.impl = None
-            try:
-                finding: Finding | None = yield Ask(guards, self.request, self.frame, scene.shadow)
-            finally:
-                self._note_asked(guards)
-            if self.frame.passed_over:
-                yield from self._pass_over()
-            if finding is not None:
-                return finding
-        return None
-
-    def _note_asked(self, guards: Sequence[Impl]) -> None:
+    def note_asked(self, guards: Sequence[Impl]) -> None:
         """Whoever was asked is told the end; `frame.impl` is the last one of this run."""
         last = self.frame.impl
         if last is not None and last in guards:
@@ -292,22 +291,22 @@ class _Way:
                 every = (*self.asked, *reached)
                 self.asked = tuple({id(impl.part.plugin): impl for impl in every}.values())
 
-    def _pass_over(self) -> Generator[Step, Any, None]:
+    def pass_over(self) -> Generator[Step, Any, None]:
         findings, self.frame.passed_over = self.frame.passed_over, []
         for impl, verdict in findings:
             fields = {"plugin": impl.name, "verdict": _verdict_text(verdict)}
             yield self._tell("request.would_stop", fields)
 
-    def _heed(self, impl: Impl, verdict: Deny | Wait | Request) -> Generator[Step, Any, None]:
+    def heed(self, impl: Impl, verdict: Deny | Wait | Request) -> Generator[Step, Any, None]:
         """Act on what stopped a pass; returning means: pass again."""
         if type(verdict) is Deny:
-            raise self._denied(impl.name, verdict.reason, verdict.retry_after)
+            raise self.denied(impl.name, verdict.reason, verdict.retry_after)
         if type(verdict) is Wait:
             yield from self._wait(impl, verdict.seconds)
         elif type(verdict) is Request:
             self.amendments += 1
             if self.amendments > MAX_AMENDMENTS:
-                raise self._denied(
+                raise self.denied(
                     impl.name, f"amended the request more than {MAX_AMENDMENTS} times"
                 )
             self.request = verdict.stamped(self.request.id, Operation.UNKNOWN)
@@ -317,38 +316,40 @@ class _Way:
         ns = max(ceil(min(seconds, MAX_WAIT_S) * 1e9), MIN_WAIT_NS)
         left = self.deadline_ns - now
         if ns > left:
-            raise self._denied(
+            raise self.denied(
                 impl.name,
                 f"it would have to wait {seconds:g} s, and has {max(left, 0) / 1e9:g} s left",
                 float(seconds),
             )
         yield Pause(self.request.id, ns)
 
-    def _sign(self, scene: Scene, binding: Binding) -> Generator[Step, Any, Request]:
-        judged, snapshot = self.request, scene.snapshot
-        if snapshot.recorders:
-            try:
-                yield self._tell("request.intent", permission=True)
-            except Denied as denied:
-                yield from self._object(denied, scene)
-        signer = snapshot.signers.get(binding.account.signer)
-        if signer is None:
-            raise self._denied("kernel", f"no plugin {binding.account.signer!r} signs here")
-        signed: Request = yield Sign(signer, judged, self.frame)
-        if self.frame.queue:
-            yield Flush(self.frame)
+    def intend(self) -> Generator[Step, Any, None]:
+        """Have the intent recorded before anything is signed."""
         try:
-            problem = check_signed(judged, signed, binding)
-        except Exception as error:
-            why = str(error) if isinstance(error, HauberkError) else type(error).__name__
-            problem = f"what was signed cannot be read back: {why}"
-        if problem is not None:
-            raise self._denied(signer.name, problem)
-        return signed
+            yield self._tell("request.intent", permission=True)
+        except Denied as denied:
+            yield from self.refuse(denied)
 
-    def _object(self, denied: Denied, scene: Scene) -> Generator[Step, Any, None]:
+    def signer(self, binding: Binding) -> Impl:
+        """The signer that the account names."""
+        name = binding.account.signer
+        signer = None if self.scene is None else self.scene.snapshot.signers.get(name)
+        if signer is None:
+            raise self.denied("kernel", f"no plugin {name!r} signs here")
+        return signer
+
+    def check(self, signed: Request, binding: Binding) -> None:
+        """Deny unless what was signed is what was judged."""
+        try:
+            problem = check_signed(self.request, signed, binding)
+        except Exception as error:
+            problem = f"what was signed cannot be read back: {_told(error)}"
+        if problem is not None:
+            raise self.denied(binding.account.signer, problem)
+
+    def refuse(self, denied: Denied) -> Generator[Step, Any, None]:
         """Deny, or in shadow mode say so and go on."""
-        if not scene.shadow:
+        if self.scene is None or not self.scene.shadow:
             raise denied
         yield self._tell("request.would_stop", {"plugin": denied.plugin, "verdict": denied.reason})
 
@@ -391,8 +392,12 @@ class _Way:
             raise RuntimeError("nothing is told before the first pass begins")
         return Tell(self.scene.snapshot, kind, self.request, fields, permission)
 
-    def _denied(self, plugin: str, reason: str, retry_after: float | None = None) -> Denied:
+    def denied(self, plugin: str, reason: str, retry_after: float | None = None) -> Denied:
         return Denied(plugin, reason, retry_after, self.request.id)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, HauberkError) else type(error).__name__
 
 
 def _why(error: BaseException) -> str:

@@ -1,9 +1,9 @@
 """Running the examples of a page: which blocks run, and how.
 
 - ```` ```python ```` runs in the page's namespace, or as a doctest where it begins with `>>>`.
-- ```` ```console ```` runs each `$ command` by bash, or `hauberk` in this process; lines below it are its
-  output, in which `...` stands for anything on a line and, alone, for any lines. `# exit 1` on a
-  line of its own is the status that is expected in place of 0.
+- ```` ```console ```` runs each `$ command`, by bash or, `hauberk`, in this process; lines below it
+  are its output, in which `...` stands for anything on a line and, alone, for any lines. `# exit 1`
+  on a line of its own is the status that is expected in place of 0.
 - ```` ```yaml ```` is checked as a part of `hauberk.yml`.
 - ```` ```{code-block} LANGUAGE ```` with `:caption: FILE` is written to that file.
 

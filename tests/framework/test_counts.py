@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_there_has_none(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["counts-.json", "counts-0.json", "counts--1.json", "counts-+1.json", "counts-1_0.json",
-     "counts-１.json", "counts-01.json", "counts-1.json.bak", "counts-99999999999.json"],
+     "counts-\uff11.json", "counts-01.json", "counts-1.json.bak", "counts-99999999999.json"],
 )  # fmt: skip
 def test_a_name_that_publish_does_not_give_is_passed_over_and_kept(tmp_path, name):
     (tmp_path / name).write_text(json.dumps([ROW]), "utf-8")

@@ -266,7 +266,7 @@ class Classless:
     strict=True, reason="dispatch.py: call() lets what looking at an answer raises out"
 )
 def test_an_answer_that_cannot_be_looked_at_is_a_denial(way: Way) -> None:
-    assert denial(way, guard_of(("auth", Judge(Classless())))).plugin == "auth"
+    assert denial(way, guard_of(("auth", Judge(lambda _: Classless())))).plugin == "auth"
 
 
 def test_an_awaitable_is_a_denial_and_leaves_no_warning_behind(way: Way) -> None:

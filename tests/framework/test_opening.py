@@ -88,7 +88,7 @@ def test_a_broken_file_lists_everything_and_starts_nothing(write, monkeypatch):
 
 
 def test_a_missing_file_is_a_configuration_error(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.yml"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yml"):
         open_guard(tmp_path / "nowhere.yml")
 
 

@@ -80,6 +80,14 @@ def check_file(config: Path) -> Check:
 
 def check_state(state: Path) -> Check:
     """Whether the state folder is ours alone."""
+    try:
+        return _state(state)
+    except OSError as error:
+        found = f"{state} cannot be looked at: {error.strerror}"
+        return Check("state folder", FAIL, found, "mend it, or set another `state:`")
+
+
+def _state(state: Path) -> Check:
     what = "state folder"
     if not state.exists() and not state.is_symlink():
         return Check(what, WARN, f"{state} does not exist", f"mkdir -m 700 {state}")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from hauberk import dispatch
+from hauberk.cli.failure import is_missing
 from hauberk.command import Command
 from hauberk.errors import HauberkError
 from hauberk.frames import Frame
@@ -40,11 +41,11 @@ def contributed(config: Path, taken: Collection[str]) -> Iterator[Contributed]:
         config: The configuration; where there is none, nothing is contributed.
         taken: Names of the commands there are.
     """
-    if not config.exists():
-        return
     try:
         plan = load(config)
     except HauberkError as error:
+        if is_missing(config):
+            return
         log.warning("plugins contribute no commands, see `hauberk doctor`: %s", error)
         return
     names = set(taken)

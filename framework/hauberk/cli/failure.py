@@ -6,6 +6,7 @@ or the machine.
 
 from __future__ import annotations
 
+import errno
 import traceback
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ USAGE: Final = 2
 FAILURE: Final = 3
 #: 128 + SIGINT, as shells count.
 INTERRUPTED: Final = 130
+#: The machine's fault, wherever one writes.
+_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class UsageError(HauberkError):
@@ -75,6 +78,28 @@ def failure(error: BaseException) -> Failure:
     return Failure(status, document, _text(error))
 
 
+def unwritable(error: OSError, advice: str) -> Exception:
+    """Return what to raise where something could not be written: who typed it chose the place.
+
+    Args:
+        error: What the operating system said.
+        advice: What to do.
+    """
+    if error.errno in _MACHINE:
+        return error
+    is_file = isinstance(error, FileExistsError | NotADirectoryError)
+    why = "it is no folder" if is_file else error.strerror
+    return UsageError(f"{error.filename}: {why}: {advice}")
+
+
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there; where that cannot be told, something may be."""
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
 def _fields(error: HauberkError) -> dict[str, Any]:
     if isinstance(error, Denied):
         return {n: getattr(error, n) for n in ("plugin", "reason", "retry_after")}
@@ -93,7 +118,7 @@ def _text(error: HauberkError) -> str:
     count = len(error.problems)
     lines = [f"the configuration cannot be used: {count} problem{'s' if count > 1 else ''}"]
     lines += [f"  {problem}" for problem in error.problems]
-    if any(p.line == 0 and not p.path and not Path(p.file).exists() for p in error.problems):
+    if any(p.line == 0 and not p.path and is_missing(Path(p.file)) for p in error.problems):
         lines.append("make one with `hauberk init`, or name another: --config FILE")
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from hauberk.cli.answer import Answer
-from hauberk.cli.failure import UsageError
+from hauberk.cli.failure import UsageError, unwritable
 from hauberk.cli.options import Options
 
 CONFIG: Final = "hauberk.yml"
 SCHEMA: Final = "hauberk.schema.json"
 STATE: Final = "hauberk-state"
-#: The machine's fault, wherever one writes.
-_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 _TEMPLATE: Final = """\
 # yaml-language-server: $schema=hauberk.schema.json
@@ -94,11 +91,7 @@ def init(folder: Path = Path(), /, *, options: Options = Options()) -> Answer:  
             _write(schema, _schema(config), undo)
             _sync(folder)
     except OSError as error:
-        if error.errno in _MACHINE:
-            raise
-        is_file = isinstance(error, FileExistsError | NotADirectoryError)
-        why = "it is no folder" if is_file else error.strerror
-        raise UsageError(f"{error.filename}: {why}: nothing was written") from None
+        raise unwritable(error, "nothing was written; name another folder") from None
     steps = (
         f"Wrote {config}, {schema} and {state}/.\n\nNext:\n"
         f"  put BINANCE_KEY=… and BINANCE_SECRET=… into {folder / '.env'} and chmod 600 it\n"

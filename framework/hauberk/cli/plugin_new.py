@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hauberk.cli.answer import Answer
+from hauberk.cli.failure import unwritable
 from hauberk.cli.options import Options
 
 
@@ -22,7 +23,10 @@ def new(name: str, folder: Path, /, *, options: Options = Options()) -> Answer: 
     """
     from hauberk.cli.scaffold import write_plugin
 
-    files = [str(path) for path in write_plugin(name, folder)]
+    try:
+        files = [str(path) for path in write_plugin(name, folder)]
+    except OSError as error:
+        raise unwritable(error, "name another folder") from None
     steps = (
         f"Wrote {len(files)} files to {folder}.\n\nNext:\n  cd {folder}\n"
         "  pip install --editable '.[test]'\n  pytest\n  mypy --strict src"

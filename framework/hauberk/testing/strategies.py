@@ -24,6 +24,7 @@ from hypothesis.strategies import SearchStrategy
 
 from hauberk.accounts import Account
 from hauberk.batch import SignedBatch
+from hauberk.binding import STEERING
 from hauberk.records import Event, Identity, Incident, Login, Outcome, Severity
 from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
@@ -50,7 +51,7 @@ __all__ = [
 
 _OPEN: Final = OpenVenue()
 _TOKEN: Final = string.ascii_letters + string.digits + "!#$%&'*+.^_`|~-"
-_SEGMENT: Final = string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@"
+_SEGMENT: Final = string.ascii_letters + string.digits + "-._~!$&'()*+,=:@"
 _WALL_NS: Final = st.integers(0, 2**63 - 1) | st.integers(1_600_000_000, 1_900_000_000).map(
     lambda seconds: seconds * 1_000_000_000
 )
@@ -279,8 +280,8 @@ def _headers() -> SearchStrategy[Pairs]:
     values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
     usual = st.sampled_from(["Content-Type", "User-Agent", "Authorization", "Cookie"])
     names = usual | st.text(_TOKEN, min_size=1, max_size=12)
-    own = _OPEN.added_headers
-    return st.just(()) | _tuples(names.filter(lambda name: name.lower() not in own), values)
+    denied = _OPEN.added_headers | STEERING
+    return st.just(()) | _tuples(names.filter(lambda name: name.lower() not in denied), values)
 
 
 def _orders() -> SearchStrategy[Pairs]:

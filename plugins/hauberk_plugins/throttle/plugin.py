@@ -48,8 +48,8 @@ class ThrottlePlugin(Plugin):
 
     def __init__(self, config: ThrottleConfig) -> None:
         self._config = config
-        # Each for as long as its account and venue stand as they were.
-        self._tariffs: dict[str, tuple[Account, Venue, Tariff]] = {}
+        # Each for as long as its account stands as it was.
+        self._tariffs: dict[str, tuple[Account, Tariff]] = {}
         self._is_stopped = False
 
     @hookimpl
@@ -77,11 +77,12 @@ class ThrottlePlugin(Plugin):
     def on_request(self, request: Request) -> Deny | Wait | None:
         """Charge the request, or say when its turn is."""
         account = self._context.accounts[request.account]
-        venue = self._context.venues.venue(account.venue)
         known = self._tariffs.get(request.account)
-        if known is not None and known[0] is account and known[1] is venue:
-            tariff = known[2]
+        # Every reload makes accounts anew, so the same one has the same venue.
+        if known is not None and known[0] is account:
+            tariff = known[1]
         else:
+            venue = self._context.venues.venue(account.venue)
             tariff = self._tariff(request.account, account, venue)
         clock = self._clock
         try:
@@ -116,7 +117,7 @@ class ThrottlePlugin(Plugin):
             return self._limiter.meter(key, window, jitter_ns, reshape=is_live)
 
         made = Tariff(self._limits(account, venue), meter)
-        self._tariffs[name] = (account, venue, made)
+        self._tariffs[name] = (account, made)
         return made
 
     def _limits(self, account: Account, venue: Venue) -> Limits:

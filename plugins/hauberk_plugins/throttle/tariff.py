@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from hauberk_plugins.throttle.limits import DEFAULT, Limits
 from hauberk_plugins.throttle.line import Amounts
 from hauberk_plugins.throttle.windows import Meter, Window
+
+#: URLs whose amounts are remembered; then it begins anew.
+_REMEMBERED: Final = 1_024
 
 
 class Tariff:
@@ -17,7 +21,7 @@ class Tariff:
         meter: Gives the meter of a window for the account.
     """
 
-    __slots__ = ("_amounts", "_default")
+    __slots__ = ("_amounts", "_default", "_known")
 
     def __init__(self, limits: Limits, meter: Callable[[Window], Meter]) -> None:
         meters = [(window.counts, meter(window)) for window in limits.windows]
@@ -27,6 +31,7 @@ class Tariff:
 
         self._amounts = {endpoint: amounts(cost) for endpoint, cost in limits.costs.items()}
         self._default = self._amounts.pop(DEFAULT, ())
+        self._known: dict[tuple[str, str], Amounts] = {}
 
     def amounts(self, method: str, url: str) -> Amounts:
         """Return what a request takes: the same tuple each time for the same endpoint.
@@ -35,5 +40,11 @@ class Tariff:
             method: In capitals.
             url: Scheme, host and path, without a query.
         """
-        path = url[url.find("/", url.find("//") + 2) :]
-        return self._amounts.get(f"{method} {path}", self._default)
+        found = self._known.get((method, url))
+        if found is None:
+            path = url[url.find("/", url.find("//") + 2) :]
+            found = self._amounts.get(f"{method} {path}", self._default)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[method, url] = found
+        return found

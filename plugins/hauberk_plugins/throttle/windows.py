@@ -137,9 +137,11 @@ class Meter:
     def used(self, now: int, offset: int | None) -> int:
         """Return what counts now."""
         if offset is None or not self._is_calendar:
-            self._drop(now)
+            if self._log and self._log[0][0] <= now - self._span:
+                self._drop(now)
             return self._dated + self.open
-        first, last = self._cells_at(now + offset)
+        wall = now + offset
+        first, last = (wall - self._jitter) // self._length, (wall + self._jitter) // self._length
         cells = self._cells
         if first == last:
             return cells.get(first, 0) + self.open
@@ -147,8 +149,9 @@ class Meter:
 
     def date(self, amount: int, now: int, offset: int | None) -> None:
         """Count an amount that has left now, from now on for the window's length."""
-        self._drop(now)
         left, log = now, self._log
+        if log and log[0][0] <= now - self._span:
+            self._drop(now)
         if self._grain > 1:
             left = -(-now // self._grain) * self._grain
         if log and log[-1][0] == left:
@@ -158,7 +161,12 @@ class Meter:
             log.append((left, amount))
         self._dated += amount
         if self._is_calendar and offset is not None:
-            self._mark(now + offset, now + offset, amount)
+            wall = now + offset
+            cell = (wall - self._jitter) // self._length
+            if cell in self._cells and cell == (wall + self._jitter) // self._length:
+                self._cells[cell] += amount
+            else:
+                self._mark(wall, wall, amount)
 
     def when(self, wanted: int, now: int, offset: int | None) -> int:
         """Foretell when so much will have found room, one after the other.

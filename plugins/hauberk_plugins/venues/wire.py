@@ -14,6 +14,7 @@ from hauberk.request import Pairs
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
+_PAIR: Final = re.compile(r"([^=&]*)=([^&]*)")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -32,10 +33,10 @@ def read_form(text: str) -> Pairs:
     """
     if not text:
         return ()
-    try:
-        pairs = [(name, value) for name, value in [p.split("=", 1) for p in text.split("&")]]
-    except ValueError:
-        raise InvalidValue("query or form: a parameter has no '='") from None
+    # A piece without `=` gives no match, and none reaches beyond its piece.
+    pairs = _PAIR.findall(text)
+    if len(pairs) != text.count("&") + 1:
+        raise InvalidValue("query or form: a parameter has no '='")
     if "%" not in text and "+" not in text:
         return tuple(pairs)
     if _BROKEN_ESCAPE.search(text):

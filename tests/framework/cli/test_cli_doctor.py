@@ -126,6 +126,16 @@ def test_a_file_or_a_dangling_link_in_the_state_folders_place_fails(tmp_path):
         assert check_state(tmp_path / name).status == "fail"
 
 
+def test_a_state_folder_that_cannot_be_looked_at_fails(tmp_path, monkeypatch):
+    def closed(path, **_kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "stat", closed)
+    found = check_state(tmp_path / "closed")
+    assert found.status == "fail"
+    assert "Permission denied" in found.found
+
+
 def test_shadow_mode_is_a_warning(checks, edit, keys):
     edit("mode: enforce", "mode: shadow")
     found = checks()["mode"]

@@ -92,6 +92,18 @@ def test_whatever_the_umask_nobody_else_can_read_or_change_it(hauberk, tmp_path,
         assert mode(folder / name) == 0o600
 
 
+def test_it_is_private_from_the_first_moment(hauberk, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "chmod", lambda *_args: None)
+    monkeypatch.setattr(os, "fchmod", lambda *_args: None)
+    before = os.umask(0)
+    try:
+        hauberk("init", "bot")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "bot") == mode(tmp_path / "bot" / "hauberk-state") == 0o700
+    assert mode(tmp_path / "bot" / "hauberk.yml") == 0o600
+
+
 def test_a_folder_that_is_there_stays_as_it_is(hauberk, tmp_path):
     state = tmp_path / "bot" / "hauberk-state"
     state.mkdir(parents=True)
@@ -220,9 +232,9 @@ def objections(value, schema, defs):
         schema.pop(ignored, None)
     if reference := schema.pop("$ref", ""):
         yield from objections(value, defs[reference.removeprefix("#/$defs/")], defs)
-    if options := schema.pop("anyOf", []):
-        if all(list(objections(value, option, defs)) for option in options):
-            yield value
+    options = schema.pop("anyOf", [])
+    if options and all(list(objections(value, option, defs)) for option in options):
+        yield value
     if "enum" in schema and value not in schema.pop("enum"):
         yield value
     kind = schema.pop("type", None)

@@ -1,5 +1,6 @@
 """One JSON document on stdout whatever happens; what people read goes nowhere else."""
 
+import io
 import json
 import logging
 import os
@@ -138,6 +139,24 @@ def test_a_missing_configuration_says_how_to_make_one(hauberk):
     assert "hauberk init" in ran.err
 
 
+def test_a_configuration_in_a_folder_that_is_closed_to_us_is_told(hauberk, monkeypatch):
+    def closing(real):
+        def closed(path, *args, **kwargs):
+            if "closed" in str(path):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *args, **kwargs)
+
+        return closed
+
+    monkeypatch.setattr(os, "open", closing(os.open))
+    monkeypatch.setattr(Path, "stat", closing(Path.stat))
+    ran = hauberk("doctor", "--config", "closed/hauberk.yml")
+    assert ran.status == 2
+    assert "closed/hauberk.yml: cannot be read: Permission denied" in ran.err
+    assert "hauberk init" not in ran.err
+    assert hauberk("--help", "--config", "closed/hauberk.yml").status == 0
+
+
 def test_a_defect_shows_its_place_and_not_its_text(hauberk, config, monkeypatch):
     def broken(*_args):
         raise ValueError("s3cr3t")
@@ -208,9 +227,7 @@ def test_words_that_are_not_unicode_break_nothing(hauberk, config, keys):
     assert hauberk("\udc80", "--json").status == 2
 
 
-def test_a_terminal_gets_colours_and_one_that_wants_none_gets_none(
-    hauberk, config, monkeypatch
-):
+def test_a_terminal_gets_colours_and_one_that_wants_none_gets_none(hauberk, config, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1;31mfail" in hauberk("doctor", "--config", config).out
     monkeypatch.setenv("NO_COLOR", "1")
@@ -268,6 +285,14 @@ def test_closed_streams_break_nothing(config, monkeypatch):
             assert main(words) == status
             sys.stdout.close()
             sys.stderr.close()
+
+
+def test_a_terminal_without_our_characters_breaks_nothing(monkeypatch):
+    raw = io.BytesIO()
+    with monkeypatch.context() as narrow:
+        narrow.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+        assert main(["init", "bot"]) == 0
+        assert b"BINANCE_KEY=\\u2026" in raw.getvalue()
 
 
 def test_an_answer_without_anything_to_show_prints_nothing(capsys):

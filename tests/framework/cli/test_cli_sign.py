@@ -10,13 +10,18 @@ import pytest
 
 VECTORS = [
     vector
-    for vector in json.loads((Path(__file__).parents[2] / "vectors/exchange.json").read_text("utf-8"))
+    for vector in json.loads(
+        (Path(__file__).parents[2] / "vectors/exchange.json").read_text("utf-8")
+    )
     if vector["exchange"] == "binance"
 ]
 BASE = "https://api.binance.com"
 ORDER = f"{BASE}/api/v3/order"
 ACCOUNT = f"{BASE}/api/v3/account"
-PARAMS = "symbol=LTCBTC side=BUY type=LIMIT timeInForce=GTC quantity=1 price=0.1".split()
+PARAMS = [
+    *("symbol=LTCBTC", "side=BUY", "type=LIMIT"),
+    *("timeInForce=GTC", "quantity=1", "price=0.1"),
+]
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def test_a_time_that_is_none_is_a_usage_error(sign, keys, at):
 
 
 def test_a_value_may_hold_equals_signs_be_empty_or_be_any_text(sign, keys):
-    url = sign("GET", ACCOUNT, "a==b", "c=", "d=é １&", "e=-1", "--json").document["url"]
+    url = sign("GET", ACCOUNT, "a==b", "c=", "d=é \uff11&", "e=-1", "--json").document["url"]
     assert "?a=%3Db&c=&d=%C3%A9%20%EF%BC%91%26&e=-1&" in url
 
 

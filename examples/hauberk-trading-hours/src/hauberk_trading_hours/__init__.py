@@ -1,0 +1,1 @@
+"""Trading hours and blackout dates, by account: a plugin for Hauberk."""
