@@ -12,7 +12,7 @@ from attrs import field, frozen
 from hauberk.accounts import Account
 from hauberk.errors import Denied
 from hauberk.ports import Venue, Venues
-from hauberk.request import Operation, Request
+from hauberk.request import Operation, Pairs, Request
 
 # Unreserved, sub-delimiters but ";", ":" and "@" (RFC 3986, 3.3), and percent-encoded bytes where
 # that is the only spelling: nothing that may stand as it is, capital digits (6.2.2.1), and nothing
@@ -48,6 +48,8 @@ class Binding:
     account: Account
     venue: Venue
     bases: tuple[str, ...]
+    #: Headers that signing added and that were found good, by identity.
+    good_headers: dict[int, Pairs] = field(init=False, factory=dict, repr=False)
     _paths: dict[str, str] = field(init=False, factory=dict, repr=False)
 
     def path(self, url: str) -> str:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from hauberk.accounts import Account
 from hauberk.errors import NotGranted
-from hauberk.ports import Clock, Keys, ReferencePrice, Scoped, Store, Transport, Vault, Venues
+from hauberk.ports import (
+    PORTS,
+    Clock,
+    Keys,
+    ReferencePrice,
+    Scoped,
+    Store,
+    Transport,
+    Vault,
+    Venues,
+)
 from hauberk.records import Incident, Severity
 
 if TYPE_CHECKING:
@@ -22,13 +32,42 @@ _SCOPED: Final = frozenset({"store", "vault"})
 class Context:
     """Bound to one plugin; everything done through it bears the plugin's name.
 
+    A port is an attribute of its name; reading one without its grant raises `NotGranted`.
+
     Attributes:
         name: The plugin's name.
         grants: What `hauberk.yml` grants it.
         clock: The injected clock.
-        predecessor: The instance that this one takes over from in a reload, or `None`; take its
-            state, so that halts and budgets survive a change of configuration.
+        accounts: The accounts of `hauberk.yml` by name, as they now stand.
+        state_dir: The state folder, or `None` when the guard keeps nothing.
+        folder: Where relative paths in a plugin's configuration start: that of `hauberk.yml`.
+        predecessor: During `on_start` in a reload, the instance that this one takes over from,
+            else `None`; take its state, so that halts and budgets survive a change of
+            configuration.
+        store: Durable records in a namespace of the plugin's own.
+        vault: Sealing in a namespace of the plugin's own.
+        keys: Credentials by account.
+        transport: The way out.
+        venues: Venue files by name.
+        reference_price: Fair prices.
     """
+
+    _kernel: Kernel
+    _view: View
+    _is_settled: bool
+    name: str
+    grants: frozenset[str]
+    clock: Clock
+    predecessor: object
+    accounts: Mapping[str, Account]
+    state_dir: Path | None
+    folder: Path
+    store: Store
+    vault: Vault
+    keys: Keys
+    transport: Transport
+    venues: Venues
+    reference_price: ReferencePrice
 
     def __init__(
         self,
@@ -37,65 +76,28 @@ class Context:
         grants: frozenset[str],
         view: View,
         predecessor: object = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._kernel = kernel
-        self._view = view
-        self._found: dict[str, object] = {}
-        self.name = name
-        self.grants = grants
-        self.predecessor = predecessor
+        # Through the dictionary: to its plugin, a context is read-only.
+        self.__dict__.update(
+            _kernel=kernel, name=name, clock=clock or kernel.clock, predecessor=predecessor
+        )
+        self._see(view, grants)
 
-    @property
-    def clock(self) -> Clock:
-        """The injected clock."""
-        return self._kernel.clock
-
-    @property
-    def accounts(self) -> Mapping[str, Account]:
-        """The accounts of `hauberk.yml` by name, as they now stand."""
-        return self._view.settings.accounts
-
-    @property
-    def state_dir(self) -> Path | None:
-        """The state folder, or `None` when the guard keeps nothing."""
-        return self._view.settings.state_dir
-
-    @property
-    def folder(self) -> Path:
-        """Where relative paths in a plugin's configuration start: the folder of `hauberk.yml`."""
-        from pathlib import Path
-
-        return self._view.settings.folder or Path()
-
-    @property
-    def store(self) -> Store:
-        """Durable records in a namespace of the plugin's own."""
-        return cast(Store, self._port("store"))
-
-    @property
-    def vault(self) -> Vault:
-        """Sealing in a namespace of the plugin's own."""
-        return cast(Vault, self._port("vault"))
-
-    @property
-    def keys(self) -> Keys:
-        """Credentials by account."""
-        return cast(Keys, self._port("keys"))
-
-    @property
-    def transport(self) -> Transport:
-        """The way out."""
-        return cast(Transport, self._port("transport"))
-
-    @property
-    def venues(self) -> Venues:
-        """Venue files by name."""
-        return cast(Venues, self._port("venues"))
-
-    @property
-    def reference_price(self) -> ReferencePrice:
-        """Fair prices."""
-        return cast(ReferencePrice, self._port("reference_price"))
+    def __getattr__(self, name: str) -> object:
+        """Look up a port that is read for the first time since the plugins in place changed."""
+        if name not in PORTS:
+            raise AttributeError(f"a Context has no {name!r}")
+        view = self._view
+        if name not in self.grants:
+            raise NotGranted(self.name, name)
+        provider = view.provider(name)
+        if provider is None:
+            raise NotGranted(self.name, name, f"name a provider: `ports: {{{name}: …}}`")
+        found = cast(Scoped, provider).scoped(self.name) if name in _SCOPED else provider
+        if view is self._view and self._is_settled:
+            self.__dict__[name] = found
+        return found
 
     def has(self, port: str) -> bool:
         """Whether a port is granted and provided."""
@@ -124,23 +126,24 @@ class Context:
         """Raise the epoch: whoever has not left yet is asked again. Not for outsiders to cause."""
         self._kernel.recheck()
 
-    def settle(self, grants: frozenset[str]) -> None:
-        """Look at the plugins now in place; called by the kernel at the start and each reload."""
-        self._view = self._kernel.crew.view
-        self._found = {}
-        self.grants = grants
-        # Let go, or each reload would keep every instance before it.
-        self.predecessor = None
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Context is read-only: {name} cannot be set")
 
-    def _port(self, port: str) -> object:
-        found = self._found.get(port)
-        if found is not None:
-            return found
-        if port not in self.grants:
-            raise NotGranted(self.name, port)
-        provider = self._view.provider(port)
-        if provider is None:
-            raise NotGranted(self.name, port, f"name a provider: `ports: {{{port}: …}}`")
-        found = cast(Scoped, provider).scoped(self.name) if port in _SCOPED else provider
-        self._found[port] = found
-        return found
+    def _settle(self, grants: frozenset[str]) -> None:
+        """Look at the plugins now in place; called by the kernel at the start and each reload."""
+        self._see(self._kernel.crew.view, grants)
+        for port in PORTS:
+            self.__dict__.pop(port, None)
+        # The predecessor is let go, or each reload would keep every instance before it.
+        self.__dict__.update(_is_settled=True, predecessor=None)
+
+    def _see(self, view: View, grants: frozenset[str]) -> None:
+        settings = view.settings
+        self.__dict__.update(
+            _is_settled=False,
+            _view=view,
+            grants=grants,
+            accounts=settings.accounts,
+            state_dir=settings.state_dir,
+            folder=settings.folder,
+        )

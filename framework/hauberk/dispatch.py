@@ -12,6 +12,7 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from operator import attrgetter, is_
+from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -26,6 +27,7 @@ from hauberk.verdicts import Deny, Verdict, Wait
 
 log = logging.getLogger("hauberk")
 
+_TYPE_NAME: Final = type.__dict__["__name__"].__get__
 #: One call in so many, by implementation, is timed for the statistics.
 SAMPLE_EVERY: Final = 16
 Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
@@ -168,7 +170,7 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
         changed = _changed(args, kinds, before)
     if changed:
         raise _wrong(impl, answer, "changed what it was given")
-    if inspect.isawaitable(answer) and not impl.is_async:
+    if not impl.is_async and _is_awaitable(answer):
         raise _wrong(impl, answer, "returned an awaitable, which nobody would await")
     return answer
 
@@ -231,9 +233,13 @@ def sign(impl: Impl, request: Request, frame: Frame) -> Request:
     Raises:
         HookFailed: The signer raised, or did not return a request.
     """
-    signed = _invoked(impl, frame, (request,))
-    if type(request) is not Request:
-        _put_back(request, Request, None)
+    try:
+        signed = _invoked(impl, frame, (request,))
+    finally:
+        changed = type(request) is not Request
+        if changed:
+            _put_back(request, Request, None)
+    if changed:
         raise _wrong(impl, signed, "changed what it was given")
     if type(signed) is not Request:
         raise _wrong(impl, signed, f"returned {_kind(signed)} instead of a Request")
@@ -269,7 +275,7 @@ def respond(impl: Impl, incident: Incident) -> Any:
         HookFailed: It raised, or answered what it may not.
     """
     answer = call(impl, incident, is_open=True)
-    return answer if inspect.isawaitable(answer) else outcome(impl, answer)
+    return answer if _is_awaitable(answer) else outcome(impl, answer)
 
 
 def outcome(impl: Impl, answer: object) -> Outcome:
@@ -316,13 +322,15 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
     for impl in ends:
         try:
             answer = _invoked(impl, frame, (request, left, why))
-            if type(request) is not Request or answer is not None:
-                _put_back(request, Request, None)
-                raise _wrong(impl, answer, "changed the request, or returned something")
+            if answer is not None:
+                raise _wrong(impl, answer, f"returned {_kind(answer)}, and may return nothing")
         except HookFailed as failure:
             log.warning("%s.on_end %s", impl.name, failure.why)
         except KeyboardInterrupt as error:
             interrupted = error
+        if type(request) is not Request:
+            _put_back(request, Request, None)
+            log.warning("%s.on_end changed the request: put back", impl.name)
     if interrupted is not None:
         raise interrupted
 
@@ -331,9 +339,11 @@ def told(error: BaseException, limit: int = 200) -> str:
     """Describe an exception in one line that cannot break out of a log."""
     try:
         text = "".join(c if c.isprintable() else "?" for c in str(error)[:limit])
-    except Exception:  # a hostile __str__
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __str__
         text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{_kind(error)}: {text}" if text else _kind(error)
 
 
 def _told(impl: Impl, error: BaseException) -> str:
@@ -389,10 +399,11 @@ def _exact(impl: Impl, request: Request, answer: object) -> Verdict:
     if answer is None:
         return None
     if type(answer) is Deny or type(answer) is Wait:
-        problem = answer.problem()
-        return answer if problem is None else _failed(impl, answer, f"{_kind(answer)}: {problem}")
+        if (problem := answer.problem()) is not None:
+            return _failed(impl, answer, f"{_kind(answer)}: {problem}")
+        return attrs.evolve(answer)  # its own might still be changed behind our back
     if type(answer) is not Request:
-        what = "an awaitable" if inspect.isawaitable(answer) else _kind(answer)
+        what = "an awaitable" if _is_awaitable(answer) else _kind(answer)
         return _failed(impl, answer, f"returned {what}, which on_request may not")
     if not impl.may_amend:
         return _failed(impl, answer, "amended the request without the grant 'amend'")
@@ -455,9 +466,29 @@ def _stands(value: object, kind: type, before: tuple[object, ...]) -> bool:
 
 def _discard(answer: object) -> None:
     """Close a coroutine that will not be awaited, so that it does not warn later."""
-    if inspect.iscoroutine(answer):
+    if type(answer) is not CoroutineType:
+        return
+    try:
         answer.close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        log.warning("a coroutine that nobody awaits could not be closed: %s", told(error))
+
+
+def _is_awaitable(answer: object) -> bool:
+    """Whether an answer is to be awaited; what cannot even be looked at counts as such."""
+    if answer is None:
+        return False
+    try:
+        return inspect.isawaitable(answer)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile __class__
+        return True
 
 
 def _kind(answer: object) -> str:
-    return type(answer).__name__
+    """The name of a type, whatever its metaclass says when it is asked."""
+    name: str = _TYPE_NAME(type(answer))
+    return name

@@ -78,13 +78,10 @@ class Drivers:
             try:
                 step = steps.send(answer) if error is None else steps.throw(error)
                 answer, error = do[type(step)](step), None
-            except StopIteration as done:
-                cleared: Cleared = done.value
-                return cleared
             except BaseException as raised:
                 if getgeneratorstate(steps) == GEN_CLOSED:
-                    raise
-                answer, error = None, raised
+                    return _ended(raised)
+                answer, error = None, _throwable(raised)
 
     async def arun(self, steps: Steps) -> Cleared:
         """Drive to the end on the running event loop."""
@@ -96,18 +93,15 @@ class Drivers:
                 waiting = self._await.get(type(step))
                 later = None if waiting is None else waiting(step)
                 answer, error = (self._do[type(step)](step) if later is None else await later), None
-            except StopIteration as done:
-                cleared: Cleared = done.value
-                return cleared
             except BaseException as raised:
                 if getgeneratorstate(steps) == GEN_CLOSED:
-                    raise
+                    return _ended(raised)
                 if isinstance(raised, GeneratorExit):
                     # The loop was closed under it: nothing can be awaited, and since a collector
                     # may be running this inside any lock, the guards are told from elsewhere.
                     offloop.start(self._abandon, steps)
                     raise
-                answer, error = None, raised
+                answer, error = None, _throwable(raised)
 
     def _abandon(self, steps: Steps) -> None:
         with suppress(asyncio.CancelledError):
@@ -127,7 +121,8 @@ class Drivers:
         kernel = self._kernel
         kernel.waking.arm(step.request_id)
         epoch = kernel.epoch  # before the snapshot: a change in between is noticed at leaving
-        kernel.check_open()
+        if kernel.closed:
+            kernel.check_open()
         snapshot = kernel.snapshot
         now = kernel.clock.monotonic_ns()
         shadow = kernel.settings.mode is Mode.SHADOW
@@ -197,5 +192,20 @@ class Drivers:
             raise cut_short
 
 
-def _ends(step: End) -> tuple[Impl, ...]:
-    return tuple(impl.end for impl in step.asked if impl.end is not None)
+def _ends(step: End) -> list[Impl]:
+    return [impl.end for impl in step.asked if impl.end is not None]
+
+
+def _ended(raised: BaseException) -> Cleared:
+    """Return what the protocol returned, or raise what it raised."""
+    if not isinstance(raised, StopIteration):
+        raise raised
+    cleared: Cleared = raised.value
+    return cleared
+
+
+def _throwable(raised: BaseException) -> BaseException:
+    """A step's own StopIteration must not look like the protocol's end."""
+    return (
+        RuntimeError("a step raised StopIteration") if isinstance(raised, StopIteration) else raised
+    )

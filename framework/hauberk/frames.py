@@ -41,10 +41,10 @@ class Frame:
     )
 
     def __init__(self, *, is_open: bool = False) -> None:
-        around = current()
-        self.depth: int = 0 if around is None else around.depth + 1
+        around = _CURRENT.get()
+        self.depth: int = 0 if around is None or not around.is_running else around.depth + 1
         self.is_open = is_open
-        self.is_running = False
+        self.is_running: bool = False
         self.impl: Impl | None = None
         self.since_ns = 0
         self.named: Impl | None = None

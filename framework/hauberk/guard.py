@@ -13,7 +13,7 @@ from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
 from hauberk.dispatch import HookFailed
 from hauberk.drivers import Drivers
-from hauberk.errors import Denied, MisuseError
+from hauberk.errors import Denied, InvalidValue, MisuseError
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel
 from hauberk.plan import Plan
@@ -124,6 +124,8 @@ class Guard:
             Denied: It may not proceed.
         """
         self._enter("login")
+        if type(login) is not Login:
+            raise MisuseError(f"login takes a hauberk.Login, not {type(login).__name__}")
         kernel, frame = self._kernel, Frame()
         snapshot = kernel.snapshot
         told = {"user": login.user, "source": login.source}
@@ -299,17 +301,14 @@ class Guard:
         kernel = self._kernel
         if type(request) is not Request:
             raise MisuseError(f"clear takes a hauberk.Request, not {type(request).__name__}")
+        if (problem := request.problem()) is not None:  # `_replace` goes round the constructor
+            raise InvalidValue(f"Request: {problem}")
         if timeout_s is None:
             timeout_s = kernel.settings.limits.timeout_s
         if not 0 <= timeout_s < 1e9:
             raise MisuseError("timeout_s must be finite and not negative")
-        request_id = f"{kernel.id_prefix}-{next(kernel.ids):x}"
-        return clearing(
-            request.stamped(request_id, Operation.UNKNOWN),
-            round(timeout_s * 1e9),
-            frame=Frame(),
-            off_loop=off_loop,
-        )
+        stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", Operation.UNKNOWN)
+        return clearing(stamped, int(timeout_s * 1e9), frame=Frame(), off_loop=off_loop)
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:

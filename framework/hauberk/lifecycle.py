@@ -18,7 +18,7 @@ from hauberk.errors import ConfigError, HauberkError, MisuseError, PluginRefused
 from hauberk.frames import Frame
 from hauberk.hooks import hookimpl
 from hauberk.ports import Venues
-from hauberk.registry import BOTS, Part, implementations
+from hauberk.registry import BOTS, FIRST, Part, implementations
 from hauberk.settings import Settings
 from hauberk.snapshot import Hooks, Snapshot, arrange
 
@@ -149,7 +149,7 @@ class Crew:
         self.reserved = _RESERVED | plan.reserved
         self._kernel.swap(snapshot, plan.settings)
         for name, context in self._contexts.items():
-            context.settle(view.parts[name][0].grants)
+            context._settle(view.parts[name][0].grants)
         self._stop(removed)
 
     def _change(self, bots: list[tuple[Part, Hooks]]) -> None:
@@ -160,16 +160,21 @@ class Crew:
     def _add(self, planned: Planned, starting: _Starting) -> None:
         view = starting.view
         provides = [port for port, name in view.settings.ports.items() if name == planned.name]
+        if planned.name in view.parts:
+            raise PluginRefused(planned.name, "the name is taken")
+        is_required = planned.required or provides or planned.name == FIRST
         try:
             item, is_fresh = self._made(planned, provides)
             view.parts[planned.name] = item
             if is_fresh:
                 self._hand_over(item, starting)
                 starting.started.append(item)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit included: no plugin ends the program
             view.parts.pop(planned.name, None)
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
-            if planned.required or provides or isinstance(error, ConfigError):
+            if is_required or isinstance(error, ConfigError):
                 raise StartFailed(planned.name, reason) from error
             if planned.name in self.view.parts:
                 why = f"it is in place, and what was to replace it did not start: {reason}"

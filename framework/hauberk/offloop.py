@@ -20,7 +20,7 @@ async def in_pool(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: 
     """
     context = contextvars.copy_context()
     try:
-        running = pool.submit(context.run, function, *args)
+        running = pool.submit(context.run, _told_apart, function, *args)
     except RuntimeError:  # the guard was closed meanwhile: whoever was asked must still be told
         running = start(function, *args)
     return await _to_the_end(running)
@@ -38,12 +38,20 @@ def start(function: Callable[..., _T], *args: Any) -> Future[_T]:
 
     def run() -> None:
         try:
-            future.set_result(context.run(function, *args))
+            future.set_result(context.run(_told_apart, function, *args))
         except BaseException as error:
             future.set_exception(error)
 
     threading.Thread(target=run, name="hauberk-aside", daemon=True).start()
     return future
+
+
+def _told_apart(function: Callable[..., _T], *args: Any) -> _T:
+    """Call; asyncio would take a StopIteration for the end of its own, and wait for ever."""
+    try:
+        return function(*args)
+    except StopIteration as error:
+        raise RuntimeError("StopIteration was raised off the loop") from error
 
 
 async def _to_the_end(running: Future[_T]) -> _T:

@@ -210,6 +210,7 @@ def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool 
             finding: Finding | None = None
             snapshot = scene.snapshot
             for guards in snapshot.runs if off_loop else (snapshot.guards,):
+                frame.impl = None  # until the first of them is asked
                 try:
                     finding = yield Ask(guards, way.request, frame, scene.shadow)
                 finally:
@@ -282,14 +283,15 @@ class _Way:
     def note_asked(self, guards: Sequence[Impl]) -> None:
         """Whoever was asked is told the end; `frame.impl` is the last one of this run."""
         last = self.frame.impl
-        if last is not None and last in guards:
-            reached = tuple(guards[: guards.index(last) + 1])
-            if not self.asked:
-                self.asked = reached
-            elif self.asked != reached:
-                # By plugin: one registered anew or granted more meanwhile has hooks anew.
-                every = (*self.asked, *reached)
-                self.asked = tuple({id(impl.part.plugin): impl for impl in every}.values())
+        if not guards or (last is not guards[-1] and last not in guards):
+            return
+        reached = guards if last is guards[-1] else guards[: guards.index(last) + 1]
+        if not self.asked:
+            self.asked = reached
+        elif self.asked is not reached:
+            # By plugin: one registered anew or granted more meanwhile has hooks anew.
+            every = (*self.asked, *reached)
+            self.asked = tuple({id(impl.part.plugin): impl for impl in every}.values())
 
     def pass_over(self) -> Generator[Step, Any, None]:
         findings, self.frame.passed_over = self.frame.passed_over, []
@@ -359,18 +361,24 @@ class _Way:
         """Tell the guards, then the recorders; what is raised meanwhile is raised when all know."""
         self.ended = True
         cut_short = None
-        for step in self._last_steps(left, why, error):
-            try:
-                yield step
-            except GeneratorExit:
-                raise
-            except BaseException as raised:
-                cut_short = cut_short or raised
+        try:
+            yield End(self.asked, self.request, left, why, self.frame)
+        except GeneratorExit:
+            raise
+        except BaseException as raised:
+            cut_short = raised
+        if self.frame.queue or (self.scene is not None and self.scene.snapshot.recorders):
+            for step in self._last_steps(left, why, error):
+                try:
+                    yield step
+                except GeneratorExit:
+                    raise
+                except BaseException as raised:
+                    cut_short = cut_short or raised
         if cut_short is not None:
             raise cut_short
 
     def _last_steps(self, left: bool, why: str, error: BaseException | None) -> Iterator[Step]:
-        yield End(self.asked, self.request, left, why, self.frame)
         if self.frame.queue:
             yield Flush(self.frame)
         if self.scene is None or not self.scene.snapshot.recorders:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from itertools import chain
 from math import isfinite
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -147,31 +148,16 @@ class Request(_RequestFields):
         method, url, params, headers, body, account, request_id, operation = self
         if type(method) is not str or not _METHOD.match(method):
             return f"method must be capitals such as GET, not {_show(method)}"
-        if type(url) is not str or not 0 < len(url) <= MAX_URL:
-            return f"url must be text of at most {MAX_URL} characters"
-        if not (url.isascii() and url.isprintable()) or " " in url:
-            return "url must be visible ASCII: percent-encode what is not"
         if type(account) is not str or not account:
             return "account must be a name from hauberk.yml"
-        if type(body) is not bytes or len(body) > MAX_BODY:
-            return f"body must be bytes, at most {MAX_BODY}"
         if type(request_id) is not str or type(operation) is not Operation:
             return "id and operation are set by the kernel"
-        for what, pairs in (("params", params), ("headers", headers)):
-            if type(pairs) is not tuple:
-                return f"{what} must be a tuple of pairs"
-            for pair in pairs:
-                if type(pair) is not tuple or len(pair) != 2:
-                    return f"{what} must hold pairs of str"
-                name, value = pair
-                if type(name) is not str or type(value) is not str:
-                    return f"{what} must hold pairs of str"
-                if not (name.isascii() and value.isascii()) and not _is_unicode(name + value):
-                    return f"{what} must be valid Unicode (no lone surrogate)"
-        for name, value in headers:
-            if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
-                return f"header {_show(name)} cannot be sent: a token, then printable ASCII"
-        return None
+        return (
+            url_problem(url)
+            or body_problem(body)
+            or _pairs_problem("params", params)
+            or headers_problem(headers)
+        )
 
     def __repr__(self) -> str:
         """Show what it is for, never a value: a signed one carries keys and signatures."""
@@ -181,6 +167,50 @@ class Request(_RequestFields):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, tuple(self)
+
+
+def url_problem(url: object) -> str | None:
+    """Say why a URL cannot be sent, or `None`."""
+    if type(url) is not str or not 0 < len(url) <= MAX_URL:
+        return f"url must be text of at most {MAX_URL} characters"
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        return "url must be visible ASCII: percent-encode what is not"
+    return None
+
+
+def body_problem(body: object) -> str | None:
+    """Say why a body cannot be sent, or `None`."""
+    if type(body) is not bytes or len(body) > MAX_BODY:
+        return f"body must be bytes, at most {MAX_BODY}"
+    return None
+
+
+def headers_problem(headers: object) -> str | None:
+    """Say why headers cannot be sent, or `None`."""
+    if (problem := _pairs_problem("headers", headers)) is not None:
+        return problem
+    for name, value in headers:  # type: ignore[attr-defined]
+        if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value):
+            return f"header {_show(name)} cannot be sent: a token, then printable ASCII"
+    return None
+
+
+def _pairs_problem(what: str, pairs: object) -> str | None:
+    if type(pairs) is not tuple:
+        return f"{what} must be a tuple of pairs"
+    if set(map(type, pairs)) == {tuple} and set(map(len, pairs)) == {2}:
+        texts = [*chain.from_iterable(pairs)]
+        if set(map(type, texts)) == {str} and "".join(texts).isascii():
+            return None
+    for pair in pairs:
+        if type(pair) is not tuple or len(pair) != 2:
+            return f"{what} must hold pairs of str"
+        name, value = pair
+        if type(name) is not str or type(value) is not str:
+            return f"{what} must hold pairs of str"
+        if not (name.isascii() and value.isascii()) and not _is_unicode(name + value):
+            return f"{what} must be valid Unicode (no lone surrogate)"
+    return None
 
 
 def _remake(*fields: Any) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from attrs import field, frozen, validators
 
@@ -38,6 +39,14 @@ class KernelLimits:
     retry_s: float = field(default=1.0, validator=validators.ge(0))
 
 
+def _accounts(given: Mapping[str, Account]) -> Mapping[str, Account]:
+    return MappingProxyType(dict(given))
+
+
+def _ports(given: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(given))
+
+
 @frozen
 class Settings:
     """The kernel's own part of a configuration.
@@ -52,8 +61,8 @@ class Settings:
     """
 
     mode: Mode = Mode.ENFORCE
-    accounts: Mapping[str, Account] = field(factory=dict)
-    ports: Mapping[str, str] = field(factory=dict)
+    accounts: Mapping[str, Account] = field(factory=dict, converter=_accounts)
+    ports: Mapping[str, str] = field(factory=dict, converter=_ports)
     limits: KernelLimits = field(factory=KernelLimits)
     state_dir: Path | None = None
-    folder: Path | None = None
+    folder: Path = Path()

@@ -3,6 +3,7 @@
 Each test is a way in which a signer might cheat, or be careless.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -119,7 +120,6 @@ def test_a_request_without_parameters_may_leave_with_a_bare_question_mark() -> N
         lambda s: s.amend(url=s.url.replace("https://", "http://")),
         lambda s: s.amend(url=s.url.replace("https://", "HTTPS://")),
         lambda s: s.amend(url=s.url.replace("?", "/?")),
-        lambda s: s.amend(url=s.url.replace("?", "#?")),
         lambda s: s.amend(url=f"https://evil.test/?{s.url}"),
         lambda s: s.amend(url="/trade/order"),
     ],
@@ -131,6 +131,7 @@ def test_another_method_host_or_path_than_was_judged_does_not_leave(forge: Forge
 @pytest.mark.parametrize("tail", ["#", "#x", "#&symbol=ETHUSDT"])
 def test_a_fragment_does_not_leave_since_clients_differ_in_what_they_do_with_it(tail: str) -> None:
     assert reason(lambda s: s.amend(url=s.url + tail)) == "the signer added a fragment"
+    assert reason(lambda s: s.amend(url=f"{DEFAULT_URL}{tail}?{QUERY}"))
 
 
 @pytest.mark.parametrize("end", ["\r\nX: y", "\n", " HTTP/1.1", "\t", "\x00", "\x7f", "é"])
@@ -193,6 +194,12 @@ def test_a_judged_parameter_is_not_overruled_from_the_body() -> None:
     assert "does not declare" in reason(lambda s: s.amend(body="reduceOnly=false"))
 
 
+def test_a_signed_body_is_bytes_that_nobody_can_change_afterwards() -> None:
+    assert "body must be bytes" in reason(
+        lambda s: s._replace(url=DEFAULT_URL, body=bytearray(QUERY.encode()))
+    )
+
+
 def test_parameters_left_in_the_signed_request_would_be_encoded_by_whoever_sends_it() -> None:
     assert "a signed request has no params" in reason(lambda s: s.amend(params=PARAMS))
     assert "a signed request has no params" in reason(lambda s: s.amend(params={"x": "1"}))
@@ -240,6 +247,33 @@ def test_a_header_that_the_venue_does_not_declare_does_not_leave(name: str) -> N
 
 
 @pytest.mark.parametrize(
+    "pair",
+    [
+        ("X-Key", "k\r\nHost: evil.test"), ("X-Key", "k\n"), ("X-Key", "\u00e9"), ("X-Key", b"k"),
+        ("X-Key", "k", "more"), ["X-Key", "k"], ("X-Key", None),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_declared_header_does_not_leave_with_what_cannot_stand_in_one(pair: Any) -> None:
+    assert "header" in reason(lambda s: s._replace(headers=(*s.headers, pair)))
+    plain = Request("POST", DEFAULT_URL, PARAMS)
+    assert "header" in reason(lambda s: s._replace(headers=(pair,)), plain)
+
+
+def test_a_header_found_good_once_does_not_vouch_for_another() -> None:
+    plain = Request("POST", DEFAULT_URL, PARAMS)
+    good, bad = (("X-Key", "k"),), (("X-Key", "k\r\nHost: evil.test"),)
+    answers = [good, good, bad, (*good, ("X-Other", "1")), good]
+    with guard_with(lambda s: s._replace(headers=answers.pop(0))) as guard:
+        for _ in range(2):
+            assert guard.clear(plain).request.headers == good
+        for _ in range(2):
+            with pytest.raises(Denied, match="denied by signing"):
+                guard.clear(plain)
+        assert guard.clear(plain).request.headers == good
+
+
+@pytest.mark.parametrize(
     "forge",
     [
         lambda s: s._replace(account="rich"),
@@ -282,7 +316,55 @@ async def _coroutine() -> None: ...
 
 
 def test_an_awaitable_in_place_of_a_signed_request_does_not_leave() -> None:
-    assert "awaitable" in reason(lambda s: _coroutine())
+    with warnings.catch_warnings(record=True) as given_warnings:
+        warnings.simplefilter("always")
+        assert reason(lambda s: _coroutine()) == "returned coroutine instead of a Request"
+    assert [str(warning.message) for warning in given_warnings] == []
+
+
+class Elsewhere(Request):
+    """What a hostile signer would turn the judged request into."""
+
+    __slots__ = ()
+
+    @property
+    def url(self) -> str:  # type: ignore[override]
+        return "https://evil.test/"
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        False,
+        True,
+    ],
+)
+def test_the_judged_request_stays_what_it_was_whatever_its_signer_does_to_it(fails: bool) -> None:
+    ends: list[tuple[type, str]] = []
+
+    class Watching:
+        @hookimpl
+        def on_request(self, request: Request) -> None: ...
+
+        @hookimpl
+        def on_end(self, request: Request, left: bool, why: str) -> None:
+            ends.append((type(request), request.url))
+
+    class Changing(PlainSigner):
+        @hookimpl
+        def sign_request(self, request: Request) -> Request:
+            signed = super().sign_request(request)
+            object.__setattr__(request, "__class__", Elsewhere)
+            if fails:
+                raise OSError
+            return signed
+
+    with (
+        make_guard(Watching(), ("signing", Changing())) as guard,
+        pytest.raises(Denied, match="denied by signing"),
+    ):
+        guard.clear(ORDER)
+    assert ends == [(Request, DEFAULT_URL)]
 
 
 def test_what_a_signer_raises_is_named_by_its_type_alone_since_it_may_quote_a_secret() -> None:

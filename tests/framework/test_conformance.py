@@ -42,7 +42,7 @@ from hauberk.testing import ConformanceFailed, PlainSigner, Rule, check_plugin, 
 from hauberk.testing.conformance.racing import race
 from hauberk.testing.conformance.rules import safe_from_threads
 from hauberk.testing.conformance.scripts import Script
-from hauberk.testing.conformance.subject import Setup, Stage
+from hauberk.testing.conformance.stage import Setup, Stage
 from hauberk.testing.guards import HaltOnHigh, Providers
 
 ROOM = 3
@@ -460,7 +460,11 @@ def _grown(request: Request) -> Request:
         (_grown, (), "without the grant 'amend'"),
         (_grown, ("amend",), "amended its own amendment 3 times"),
         (lambda r: r.amend(url="https://evil.test/trade/order"), ("amend",), "host"),
-        (lambda r: r.amend(url=f"{r.url}?a=b"), ("amend",), "the kernel denies"),
+        (
+            lambda r: r.amend(url=f"{r.url}?a=b"),
+            ("amend",),
+            "denies: account 'main': the URL has a query",
+        ),
         (
             lambda r: Request(r.method, r.url, account="other").stamped(r.id, r.operation),
             ("amend",),
@@ -647,11 +651,28 @@ class QueuesAgain(Pacer):
                 self.slots.pop(request.id, None)
 
 
-@pytest.mark.parametrize("plugin", [ChargesAgain, ForgetsThatItCharged, QueuesAgain])
+class RefusesReplays(Budget):
+    """Takes a second look for a second request; nobody else notices."""
+
+    @hookimpl
+    def on_request(self, request: Request) -> Deny | None:
+        with self.lock:
+            replayed = request.id in self.charged
+        return Deny("seen before") if replayed else super().on_request(request)
+
+
+@pytest.mark.parametrize(
+    "plugin", [ChargesAgain, ForgetsThatItCharged, QueuesAgain, RefusesReplays]
+)
 def test_a_plugin_that_charges_each_time_it_is_asked_is_caught(plugin: Any) -> None:
     failed = broken(plugin, Rule.CHARGES_ONCE, "on_request")
     assert "keep charges in a dict by request.id" in str(failed)
     assert failed.script.startswith("from 2023-11-14T22:13:20Z")
+
+
+def test_an_objection_to_what_had_none_before_is_told_as_such() -> None:
+    failed = broken(RefusesReplays, Rule.CHARGES_ONCE, "on_request")
+    assert failed.why.startswith("asked again under its id, it answered Deny(reason='seen before'")
 
 
 class Keeps(Budget):
@@ -661,12 +682,12 @@ class Keeps(Budget):
 
 
 class GivesBackTheWrongOne(Budget):
-    """Gives back for what left, too."""
+    """The sum is right, and somebody else's charge is gone: it shows when that one asks again."""
 
     @hookimpl
     def on_end(self, request: Request, left: bool, why: str) -> None:
         with self.lock:
-            if not left and self.charged:
+            if not left and request.id in self.charged:
                 self.charged.discard(sorted(self.charged)[-1])
 
 
@@ -882,9 +903,9 @@ def test_the_requests_are_those_that_the_author_names() -> None:
 
 
 def test_a_failure_says_who_broke_what_given_what_and_what_to_do() -> None:
-    first, seen, given, after, step, todo = str(
-        broken(Careless, Rule.NEVER_RAISES, "on_end")
-    ).splitlines()
+    failed = broken(Careless, Rule.NEVER_RAISES, "on_end")
+    first, seen, given, after, step, todo = str(failed).splitlines()
+    assert failed.__notes__ == []  # hypothesis would say it all again
     assert first == "Careless.on_end breaks the rule: it never raises on a valid value"
     assert seen == "  seen:  it raised IndexError: list index out of range"
     request = "Request('GET', 'https://api.open.test/read/x', operation=read)"

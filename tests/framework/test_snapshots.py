@@ -88,6 +88,7 @@ class Member(Plugin):
 
     def __init__(self, workshop: Workshop, config: Any) -> None:
         self.workshop, self.config, self.state = workshop, config, 0
+        self.predecessor: object = None
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -95,6 +96,7 @@ class Member(Plugin):
         self.workshop.log.append(f"start {self.config}")
         if self.config == "cannot start":
             raise OSError("cannot start")
+        self.predecessor = context.predecessor
         if isinstance(context.predecessor, Member):
             self.state = context.predecessor.state
 
@@ -141,10 +143,11 @@ def test_a_successor_is_handed_its_predecessor_so_that_halts_and_budgets_survive
     with work.guard(work.plan("a"), work.plan("a", configs={"a": "other"})) as guard:
         for _ in range(3):
             guard.clear(ORDER)
-        assert work.made[0].context.predecessor is None
+        assert work.made[0].predecessor is None
         guard.reload()
-        assert work.made[1].context.predecessor is work.made[0]
+        assert work.made[1].predecessor is work.made[0]
         assert work.made[1].state == 3
+        assert work.made[1].context.predecessor is None, "it is not kept for ever"
 
 
 def test_a_halt_survives_a_reload() -> None:

@@ -597,6 +597,9 @@ class KernelMachine(RuleBasedStateMachine):
     @rule()
     def lift(self) -> None:
         """Lift every halt and refusal, so that something leaves again."""
+        self._lift()
+
+    def _lift(self) -> None:
         for bot in [bot for bot in self.bots if bot[1] is not None]:
             self._unregister(bot, "here")
         now = self.world.books.tick()
@@ -627,15 +630,41 @@ class KernelMachine(RuleBasedStateMachine):
         self.world.open_gates()
         for number in range(calls):
             self.world.call([], on_loop=bool(number % 2))
-        if what == "refuse":
-            self._register(Refuser, "here")
-        elif what == "reload":
-            self._reload((), "first", "here")
-        elif what == "halt":
-            self._report(Severity.CRITICAL, "here")
-        else:
-            self.world.ledger.context.recheck()
+        self._happen(what, "here")
         self.world.busy.settle()
+
+    @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
+    @rule(
+        place=st.sampled_from(["guard", "recorder", "signer"]),
+        what=st.sampled_from(["refuse", "reload", "halt", "recheck"]),
+        on_loop=st.booleans(),
+        where=anywhere,
+    )
+    def in_the_middle(self, place, what, on_loop, where) -> None:
+        """A call is held up at a place, something happens, and it goes on."""
+        self.let_everything_go()
+        self.world.gates[place] = shut = threading.Event()
+        self.world.held.append(shut)
+        self.world.call([], on_loop)
+        self.world.busy.settle()
+        self._happen(what, where)
+        self.world.open_gates()
+        self.world.busy.settle()
+
+    def let_everything_go(self) -> None:
+        self.world.open_gates()
+        self._lift()
+        self.world.busy.settle()
+
+    def _happen(self, what: str, where: str) -> None:
+        if what == "refuse":
+            self._register(Refuser, where)
+        elif what == "reload":
+            self._reload((), "first", where)
+        elif what == "halt":
+            self._report(Severity.CRITICAL, where)
+        else:
+            self.do(where, self.world.ledger.context.recheck)
 
     @rule()
     def all_is_quiet(self) -> None:

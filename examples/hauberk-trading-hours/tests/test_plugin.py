@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from hauberk_trading_hours.plugin import Hours, TradingHoursConfig, TradingHoursPlugin
 
-WEEK = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), ("09:30-16:00",))
+HOURS: tuple[str, ...] = ("09:30-16:00",)
 CONFIG = TradingHoursConfig(
     timezone="America/New_York",
-    weekly=WEEK,
+    weekly=dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), HOURS),
     blackouts=("2024-07-04",),
     accounts={"crypto": Hours(allow_reduce=True, blackouts=("2024-07-01..2024-07-31",))},
 )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from attrs import frozen
 
-from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
@@ -38,23 +36,16 @@ class KeysPlugin(Plugin):
 
     def __init__(self, config: KeysConfig) -> None:
         self._dotenv = [] if config.dotenv is None else [Dotenv(config.dotenv)]
-        self._context: Context | None = None
-        self.manager = APIKeyManager(self._accounts, self._now_ns, os.environ, self._dotenv)
+        self.manager = APIKeyManager(_not_started, _not_started, os.environ, self._dotenv)
 
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where accounts, time and the folder of `hauberk.yml` are."""
         for file in self._dotenv:
             file.stand_in(context.folder)
-        self._context = context
+        clock_ns = context.clock.monotonic_ns
+        self.manager = APIKeyManager(lambda: context.accounts, clock_ns, os.environ, self._dotenv)
 
-    def _accounts(self) -> Mapping[str, Account]:
-        return self._started().accounts
 
-    def _now_ns(self) -> int:
-        return self._started().clock.monotonic_ns()
-
-    def _started(self) -> Context:
-        if self._context is None:
-            raise MisuseError("the plugin 'keys' has not been started")
-        return self._context
+def _not_started() -> NoReturn:
+    raise MisuseError("the plugin 'keys' has not been started")

@@ -54,11 +54,7 @@ class SigningPlugin(Plugin):
 
     @hookimpl
     def sign_request(self, request: Request) -> Request:
-        """Sign with the account's credentials and the present time."""
-        return self.sign_at(request, self._started().clock.wall_ns())
-
-    def sign_at(self, request: Request, at_ns: int) -> Request:
-        """Sign with a given time, nanoseconds since the epoch. A public request needs no key."""
+        """Sign with the account's credentials and the present time; a public one needs no key."""
         context = self._started()
         account = context.accounts.get(request.account)
         known = self._signers.get(request.account)
@@ -69,7 +65,8 @@ class SigningPlugin(Plugin):
             signer = self._signer(context, request.account, account)
         if request.operation is Operation.PUBLIC:
             return signer.unsigned(request)
-        return signer.sign(request, context.keys.credentials(request.account), at_ns)
+        credentials = context.keys.credentials(request.account)
+        return signer.sign(request, credentials, context.clock.wall_ns())
 
     def _signer(self, context: Context, name: str, account: Account | None) -> RequestSigner:
         if account is None:

@@ -93,7 +93,8 @@ class VenueFile:
         Raises:
             InvalidValue: They can be read in more than one way, or not at all.
         """
-        pairs = read_form(signed.url.partition("?")[2])
+        url = signed.url
+        pairs = read_form(url[url.index("?") + 1 :]) if "?" in url else ()
         return pairs + self.body_params(signed) if signed.body else pairs
 
     def body_params(self, request: Request) -> Pairs:

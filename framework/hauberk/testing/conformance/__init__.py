@@ -48,7 +48,8 @@ from hauberk.testing import strategies
 from hauberk.testing.conformance import rules
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule
 from hauberk.testing.conformance.scripts import Script, scripts
-from hauberk.testing.conformance.subject import Setup, Stage, Subject
+from hauberk.testing.conformance.stage import Setup, Stage
+from hauberk.testing.conformance.subject import Subject
 from hauberk.testing.guards import Providers
 
 __all__ = ["ConformanceFailed", "Rule", "check_plugin"]

@@ -19,7 +19,8 @@ from hauberk.testing.conformance.failure import Rule, show
 from hauberk.testing.conformance.machine_clock import machine_clock_reads, own_code
 from hauberk.testing.conformance.racing import PATIENCE_S, race
 from hauberk.testing.conformance.scripts import Fate, Script, ask, play
-from hauberk.testing.conformance.subject import Stage, Subject
+from hauberk.testing.conformance.stage import Stage
+from hauberk.testing.conformance.subject import Subject
 from hauberk.verdicts import Deny, Verdict, Wait
 
 #: How many requests are asked about to find out what room is left: a budget larger than this

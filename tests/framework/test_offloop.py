@@ -1,0 +1,45 @@
+"""What is run off the event loop comes back, whatever it raises."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from hauberk import offloop
+
+
+class OutOfNowhere(BaseException):
+    """Not even an Exception."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _in_pool(error: BaseException) -> Any:
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            await offloop.in_pool(pool, _raise, error)
+
+    return run()
+
+
+def _aside(error: BaseException) -> Any:
+    return offloop.aside(_raise, error)
+
+
+@pytest.mark.parametrize("way", [_in_pool, _aside])
+@pytest.mark.parametrize("error", [OSError("x"), GeneratorExit(), OutOfNowhere(), MemoryError()])
+def test_what_is_raised_off_the_loop_is_raised_to_whoever_awaits(
+    way: Any, error: BaseException
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        asyncio.run(way(error))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("way", [_in_pool, _aside])
+def test_a_stop_iteration_off_the_loop_ends_the_await_with_an_error(way: Any) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(way(StopIteration()))
