@@ -22,6 +22,22 @@ def in_turn(
     return statistics.median(took[0]), statistics.median(took[1])
 
 
+def one_by_one(
+    subject: Callable[[], object], peer: Callable[[], object], calls: int
+) -> tuple[float, float]:
+    """Call them alternately; return the medians of seconds a call."""
+    clock = time.perf_counter_ns
+    took: tuple[list[int], list[int]] = ([], [])
+    for _ in range(calls):
+        began = clock()
+        subject()
+        between = clock()
+        peer()
+        took[1].append(clock() - between)
+        took[0].append(between - began)
+    return statistics.median(took[0]) / 1e9, statistics.median(took[1]) / 1e9
+
+
 def figure(name: str, value: float, unit: str, peer: str, peer_value: float, goal: str) -> None:
     """Print one figure as a JSON line: ratio = value / peer_value."""
     print(

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from inspect import GEN_CLOSED, getgeneratorstate
-from typing import Any
+from types import GeneratorType
+from typing import Any, cast
 
 from hauberk import dispatch, offloop
 from hauberk.dispatch import Finding, HookFailed
@@ -79,7 +79,7 @@ class Drivers:
                 step = steps.send(answer) if error is None else steps.throw(error)
                 answer, error = do[type(step)](step), None
             except BaseException as raised:
-                if getgeneratorstate(steps) == GEN_CLOSED:
+                if _is_over(steps):
                     return _ended(raised)
                 answer, error = None, _throwable(raised)
 
@@ -94,7 +94,7 @@ class Drivers:
                 later = None if waiting is None else waiting(step)
                 answer, error = (self._do[type(step)](step) if later is None else await later), None
             except BaseException as raised:
-                if getgeneratorstate(steps) == GEN_CLOSED:
+                if _is_over(steps):
                     return _ended(raised)
                 if isinstance(raised, GeneratorExit):
                     # The loop was closed under it: nothing can be awaited, and since a collector
@@ -194,6 +194,11 @@ class Drivers:
 
 def _ends(step: End) -> list[Impl]:
     return [impl.end for impl in step.asked if impl.end is not None]
+
+
+def _is_over(steps: Steps) -> bool:
+    """Whether the protocol itself has ended: what was raised is then its own word."""
+    return cast("GeneratorType[Step, Any, Cleared]", steps).gi_frame is None
 
 
 def _ended(raised: BaseException) -> Cleared:

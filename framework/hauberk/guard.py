@@ -13,7 +13,7 @@ from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
 from hauberk.dispatch import HookFailed
 from hauberk.drivers import Drivers
-from hauberk.errors import Denied, InvalidValue, MisuseError
+from hauberk.errors import Denied, MisuseError
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel
 from hauberk.plan import Plan
@@ -301,8 +301,6 @@ class Guard:
         kernel = self._kernel
         if type(request) is not Request:
             raise MisuseError(f"clear takes a hauberk.Request, not {type(request).__name__}")
-        if (problem := request.problem()) is not None:  # `_replace` goes round the constructor
-            raise InvalidValue(f"Request: {problem}")
         if timeout_s is None:
             timeout_s = kernel.settings.limits.timeout_s
         if not 0 <= timeout_s < 1e9:

@@ -133,6 +133,30 @@ class Request(_RequestFields):
         )
         return changed.stamped(self.id, self.operation)
 
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Request:  # type: ignore[override]
+        """Check like the constructor, so that `_replace` makes nothing that it would refuse."""
+        made: Request = tuple.__new__(cls, iterable)
+        if (problem := made.problem()) is not None:
+            raise InvalidValue(f"Request: {problem}")
+        return made
+
+    def signed(self, *, url: str, headers: Pairs, body: bytes) -> Request:
+        """Return the signed copy, as a signer returns it: no params, all else as it is sent.
+
+        Args:
+            url: With the query.
+            headers: Those of the request, then those that signing adds.
+            body: As it is sent.
+
+        What is given is not checked here: the kernel does, against what was judged.
+        """
+        method, _, _, _, _, account, request_id, operation = self
+        made: Request = tuple.__new__(
+            Request, (method, url, (), headers, body, account, request_id, operation)
+        )
+        return made
+
     def stamped(self, request_id: str, operation: Operation) -> Request:
         """Return a copy with this id and operation; the kernel's word always wins over it."""
         return tuple.__new__(Request, (*self[:6], request_id, operation))
@@ -140,8 +164,7 @@ class Request(_RequestFields):
     def problem(self) -> str | None:
         """Say what is wrong with the fields, or `None` when all are of exact type and form.
 
-        The kernel asks again on what a plugin returns: `_make`, `_replace` and `tuple.__new__` go
-        round `__new__`.
+        The kernel asks again on what a plugin returns: `tuple.__new__` goes round `__new__`.
         """
         if len(self) != len(self._fields):
             return f"fields are not {', '.join(self._fields)}"

@@ -83,7 +83,7 @@ def _params(judged: Request, signed: Request, binding: Binding) -> str | None:
     """Judged parameters unchanged and in order; what was added is declared, under other names."""
     if judged.body:
         # The body is the judged one to the byte: what remains to be read is the query.
-        signed = signed._replace(body=b"")
+        signed = signed.signed(url=signed.url, headers=signed.headers, body=b"")
     sent, count, added = binding.venue.sent(signed), len(judged.params), binding.venue.added_params
     names = dict(judged.params).keys()
     if sent[:count] == judged.params:

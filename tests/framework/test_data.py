@@ -6,7 +6,6 @@ import logging
 import pickle
 import pprint
 import re
-import re
 import reprlib
 import string
 import traceback

@@ -581,28 +581,32 @@ def _forged(*fields: object) -> Request:
     return tuple.__new__(Request, fields)
 
 
+def _replaced(request: Request, **changes: object) -> Request:
+    """What `_replace` would make if it did not check."""
+    return _forged(*{**request._asdict(), **changes}.values())
+
+
 FORGERIES: list[tuple[str, Callable[[Request], Request]]] = [
-    ("params in lists", lambda r: r._replace(params=[["symbol", "ETHUSDT"]])),
-    ("a pair that is a list", lambda r: r._replace(params=(["symbol", "ETHUSDT"],))),
-    ("a mapping", lambda r: r._replace(params={"symbol": "ETHUSDT"})),
-    ("three in a pair", lambda r: r._replace(params=(("symbol", "ETHUSDT", "x"),))),
-    ("a number", lambda r: r._replace(params=(("qty", 1),))),
-    ("text of one's own", lambda r: r._replace(params=(("qty", MyText("1")),))),
-    ("half a character", lambda r: r._replace(params=(("qty", "\ud800"),))),
-    ("a mutable body", lambda r: r._replace(body=bytearray(b"x"))),
-    ("a mutable url", lambda r: r._replace(url=[DEFAULT_URL])),
-    ("a line's end in the url", lambda r: r._replace(url=f"{DEFAULT_URL} HTTP/1.1\r\nHost: e")),
-    ("a space in the url", lambda r: r._replace(url=f"{DEFAULT_URL} ")),
-    ("no url", lambda r: r._replace(url="")),
-    ("a long url", lambda r: r._replace(url=DEFAULT_URL + "x" * 10_000)),
-    ("a method in small letters", lambda r: r._replace(method="post")),
-    ("a method and a line's end", lambda r: r._replace(method="POST\n")),
-    ("a header and a line's end", lambda r: r._replace(headers=(("X", "y\r\nHost: evil.test"),))),
-    ("a header name with a colon", lambda r: r._replace(headers=(("X: y", "z"),))),
-    ("an operation in text", lambda r: r._replace(operation="public")),
-    ("no account", lambda r: r._replace(account="")),
-    ("no id", lambda r: r._replace(id=None)),
-    ("through _make", lambda r: Request._make([*r[:2], [["qty", "1"]], *r[3:]])),
+    ("params in lists", lambda r: _replaced(r, params=[["symbol", "ETHUSDT"]])),
+    ("a pair that is a list", lambda r: _replaced(r, params=(["symbol", "ETHUSDT"],))),
+    ("a mapping", lambda r: _replaced(r, params={"symbol": "ETHUSDT"})),
+    ("three in a pair", lambda r: _replaced(r, params=(("symbol", "ETHUSDT", "x"),))),
+    ("a number", lambda r: _replaced(r, params=(("qty", 1),))),
+    ("text of one's own", lambda r: _replaced(r, params=(("qty", MyText("1")),))),
+    ("half a character", lambda r: _replaced(r, params=(("qty", "\ud800"),))),
+    ("a mutable body", lambda r: _replaced(r, body=bytearray(b"x"))),
+    ("a mutable url", lambda r: _replaced(r, url=[DEFAULT_URL])),
+    ("a line's end in the url", lambda r: _replaced(r, url=f"{DEFAULT_URL} HTTP/1.1\r\nHost: e")),
+    ("a space in the url", lambda r: _replaced(r, url=f"{DEFAULT_URL} ")),
+    ("no url", lambda r: _replaced(r, url="")),
+    ("a long url", lambda r: _replaced(r, url=DEFAULT_URL + "x" * 10_000)),
+    ("a method in small letters", lambda r: _replaced(r, method="post")),
+    ("a method and a line's end", lambda r: _replaced(r, method="POST\n")),
+    ("a header and a line's end", lambda r: _replaced(r, headers=(("X", "y\r\nHost: evil.test"),))),
+    ("a header name with a colon", lambda r: _replaced(r, headers=(("X: y", "z"),))),
+    ("an operation in text", lambda r: _replaced(r, operation="public")),
+    ("no account", lambda r: _replaced(r, account="")),
+    ("no id", lambda r: _replaced(r, id=None)),
     ("too short", lambda r: _forged(*r[:7])),
     ("too long", lambda r: _forged(*r, "more")),
     ("empty", lambda r: _forged()),
@@ -643,6 +647,15 @@ def test_a_forged_request_does_not_come_out_of_a_pickle_or_a_copy(
         pickle.loads(pickle.dumps(forged))  # noqa: S301 - our own bytes
     with pytest.raises(InvalidValue):
         copy.copy(forged)
+
+
+def test_the_ways_round_the_constructor_that_a_tuple_has_check_like_it() -> None:
+    for forge in (
+        lambda: ORDER._replace(params=[["symbol", "BTCUSDT"]]),  # type: ignore[arg-type]
+        lambda: Request._make([*ORDER[:2], [["qty", "1"]], *ORDER[3:]]),
+    ):
+        with pytest.raises(InvalidValue, match="params must be a tuple"):
+            forge()
 
 
 def test_a_request_that_a_bot_forged_is_seen_by_no_guard() -> None:
@@ -785,7 +798,7 @@ def test_no_amendment_changes_the_host_even_to_another_of_the_same_venue(url: st
 
 def test_no_amendment_changes_the_account() -> None:
     accounts = {"main": Account("open"), "rich": Account("open")}
-    world = World(lambda r: r._replace(account="rich"), "amend", accounts=accounts)
+    world = World(lambda r: _replaced(r, account="rich"), "amend", accounts=accounts)
     assert world.denial().reason == "changed the request's account or id"
 
 

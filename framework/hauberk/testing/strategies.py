@@ -173,9 +173,8 @@ def accounts() -> SearchStrategy[Account]:
 def responses() -> SearchStrategy[Response]:
     """Answers from an exchange, good, bad and absurd, and what takes the place of one."""
     errors = st.sampled_from(["ConnectTimeout", "ReadError", "SSLError", ""]) | st.text(max_size=30)
-    return st.builds(
-        Response, _statuses(), _response_headers(), _answers(), st.just("")
-    ) | st.builds(Response, error=errors)
+    answered = st.builds(Response, _statuses(), _response_headers(), _answers())
+    return answered | answered | st.builds(Response, error=errors)
 
 
 def requests(
@@ -322,7 +321,8 @@ def _response_headers() -> SearchStrategy[Pairs]:
     values = st.sampled_from(["0", "1", "1199", "-1", "soon", "", "1e9", "9" * 400, "\u00bd"])
     # Clients decode what is not UTF-8 to lone surrogates.
     wild = st.text(st.characters(max_codepoint=0xFF) | st.sampled_from("\udc80\udcff"), max_size=20)
-    return _tuples(names, values) | _tuples(wild, wild)
+    usual = _tuples(names, values, min_size=1)
+    return st.just(()) | usual | usual | _tuples(wild, wild)
 
 
 def _answers() -> SearchStrategy[bytes]:
@@ -342,7 +342,8 @@ def _json_objects() -> SearchStrategy[str]:
     return objects.map(lambda value: json.dumps(value, ensure_ascii=False))
 
 
-def _tuples(names: SearchStrategy[str], values: SearchStrategy[str]) -> SearchStrategy[Pairs]:
-    return st.lists(st.tuples(names, values), max_size=4).map(
-        lambda pairs: cast(Pairs, tuple(pairs))
-    )
+def _tuples(
+    names: SearchStrategy[str], values: SearchStrategy[str], min_size: int = 0
+) -> SearchStrategy[Pairs]:
+    pairs = st.lists(st.tuples(names, values), min_size=min_size, max_size=4)
+    return pairs.map(lambda drawn: cast(Pairs, tuple(drawn)))

@@ -132,15 +132,14 @@ class RequestSigner:
             headers = (CONTENT_TYPE,) if in_form else ()
         if request.headers:
             headers = self._beside(request.headers, headers)
-        # `_replace` does not check the fields again; they come from checked ones.
         if in_form:
-            return request._replace(params=(), headers=headers, body=text.encode())
+            return request.signed(url=request.url, headers=headers, body=text.encode())
         if not text:
-            return request._replace(headers=headers)
+            return request.signed(url=request.url, headers=headers, body=b"")
         url = f"{request.url}?{text}"
         if len(url) > MAX_URL:
             raise SigningError(f"with its parameters the URL is longer than {MAX_URL} characters")
-        return request._replace(url=url, params=(), headers=headers)
+        return request.signed(url=url, headers=headers, body=b"")
 
     def _tail(self, kept: frozenset[str]) -> str:
         """What comes behind the caller's parameters when he gives some of it himself."""

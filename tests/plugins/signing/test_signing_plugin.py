@@ -62,11 +62,6 @@ def test_a_request_is_signed_with_the_account_and_the_clock(plugin):
     assert signed.body.startswith(b"a=1&recvWindow=5000&timestamp=1499827319559&signature=")
 
 
-def test_a_time_can_be_given(plugin):
-    assert b"timestamp=1&" in plugin.sign_at(ORDER, 1_000_000).body
-    assert plugin.sign_at(ORDER, 1_499_827_319_559_000_000) == plugin.sign_request(ORDER)
-
-
 def test_the_recv_window_is_configurable(world):
     plugin = SigningPlugin(SigningConfig(recv_window_ms=100))
     plugin.on_start(world)

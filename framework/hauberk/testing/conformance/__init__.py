@@ -6,8 +6,8 @@
 What the rules mean for a plugin that can only be looked at from outside:
 
 - *It never raises, changes nothing it was given, returns only what it may*: hypothesis draws
-  short lives of a guard, with requests of every shape, responses, logins, incidents and events,
-  and each hook is called as the kernel calls it and judged as the kernel judges it.
+  requests of every shape, responses, logins, incidents and events for each hook by itself, then
+  short lives of a guard; hooks are called as the kernel calls them and judged as it judges them.
 - *Within its time budget*: the median of the calls that a bot waits for is at most
   `limits.warn_after_s`.
 - *Deterministic for a given clock*: two instances that live the same life on equal clocks answer
@@ -47,7 +47,7 @@ from hauberk.settings import KernelLimits
 from hauberk.testing import strategies
 from hauberk.testing.conformance import rules
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule
-from hauberk.testing.conformance.scripts import Script, scripts
+from hauberk.testing.conformance.scripts import Script, calls, scripts
 from hauberk.testing.conformance.stage import Setup, Stage
 from hauberk.testing.conformance.subject import Subject
 from hauberk.testing.guards import Providers
@@ -80,7 +80,7 @@ def check_plugin(
             the plugin cares about, so that the check comes across its corners.
         limits: The kernel's limits on time.
         skip: Rules that the plugin means to break.
-        examples: How many lives are drawn for each rule.
+        examples: How many lives are drawn for each rule, and values for each hook.
         timer: Nanoseconds, to time calls with.
 
     Raises:
@@ -104,7 +104,8 @@ def check_plugin(
     with Stage(setup) as stage:
         hooks = _check_loads(stage)
         lives = scripts(hooks, drawn)
-        _check_calls(stage, lives, examples)
+        each = [script for hook in hooks if (script := calls(hook, drawn)) is not None]
+        _check_calls(stage, [*each, lives], examples)
         if Rule.DETERMINISTIC not in skip:
             _search(examples, rules.deterministic, stage, lives)
         if "on_request" in hooks:
@@ -126,9 +127,10 @@ def _check_loads(stage: Stage) -> list[str]:
         return list(subject.hooks)
 
 
-def _check_calls(stage: Stage, lives: SearchStrategy[Script], examples: int) -> None:
+def _check_calls(stage: Stage, lives: list[SearchStrategy[Script]], examples: int) -> None:
     took_ns: list[int] = []
-    _search(examples, rules.answers, stage, lives, st.just(took_ns))
+    for life in lives:
+        _search(examples, rules.answers, stage, life, st.just(took_ns))
     if not took_ns or Rule.IN_TIME in stage.setup.skip:
         return
     usual_s = median(took_ns) / 1e9

@@ -24,6 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES: Final = (1_700_000_000, 1_709_164_799, 1_711_846_800, 1_729_990_800, 1_735_689_599,
                  2_147_483_647, 946_684_800)  # fmt: skip
 _SECONDS: Final = (0.0, 1e-9, 0.001, 1.0, 59.0, 60.0, 3_600.0, 86_400.0, 1e7)
+_STARTS: Final = st.sampled_from(_TIMES) | st.integers(0, 4_102_444_800)
 _WALL_STEPS: Final = (-3_600.0, -1.0, 1.0, 3_600.0)
 _RETRIES: Final = 2
 
@@ -125,9 +126,24 @@ def scripts(
         requests: What it is asked about; a script has few of them, and asks often.
         max_steps: How long they may be.
     """
-    starts = st.sampled_from(_TIMES) | st.integers(0, 4_102_444_800)
     pool = st.lists(requests, min_size=1, max_size=3)
-    return st.builds(_script, starts, pool, st.lists(_steps(hooks), max_size=max_steps))
+    return st.builds(_script, _STARTS, pool, st.lists(_steps(hooks), max_size=max_steps))
+
+
+def calls(hook: str, requests: SearchStrategy[Request]) -> SearchStrategy[Script] | None:
+    """Draw scripts of one call, for a hook that anything may be told at any time.
+
+    Args:
+        hook: Which.
+        requests: What it is asked about.
+
+    Returns:
+        Scripts, or `None` for `on_end` and the hooks of starting and stopping.
+    """
+    step = _step(hook)
+    if step is None:
+        return None
+    return st.builds(_script, _STARTS, requests.map(lambda one: [one]), st.tuples(step).map(list))
 
 
 def _script(start_s: int, pool: list[Request], steps: list[_Drawn]) -> Script:
@@ -181,18 +197,20 @@ def ask(subject: Subject, request: Request, fate: Fate) -> list[object]:
 
 def _steps(hooks: Sequence[str]) -> SearchStrategy[_Drawn]:
     """Draw steps that lack their requests, which are the script's own few."""
-    steps: list[SearchStrategy[_Drawn]] = [
-        st.sampled_from(_SECONDS).map(lambda seconds: lambda _: Advance(seconds)),
-        st.sampled_from(_WALL_STEPS).map(lambda seconds: lambda _: StepWall(seconds)),
-    ]
-    if "on_request" in hooks:
-        steps += [st.builds(_ask, st.integers(0, 5), st.sampled_from(Fate))] * 3
-    for hook in hooks:
-        if hook in _ARGUMENTS:
-            takes_request, *rest = _ARGUMENTS[hook]
-            number = st.integers(0, 5) if takes_request else st.just(-1)
-            steps.append(st.builds(_tell, st.just(hook), number, st.tuples(*(of() for of in rest))))
-    return st.one_of(steps)
+    passing = st.sampled_from(_SECONDS).map(lambda seconds: lambda _: Advance(seconds))
+    stepping = st.sampled_from(_WALL_STEPS).map(lambda seconds: lambda _: StepWall(seconds))
+    of_hooks = [step for hook in hooks if (step := _step(hook)) is not None]
+    return st.one_of([passing, stepping, *of_hooks * 3])
+
+
+def _step(hook: str) -> SearchStrategy[_Drawn] | None:
+    if hook == "on_request":
+        return st.builds(_ask, st.integers(0, 5), st.sampled_from(Fate))
+    if hook not in _ARGUMENTS:
+        return None
+    takes_request, *rest = _ARGUMENTS[hook]
+    number = st.integers(0, 5) if takes_request else st.just(-1)
+    return st.builds(_tell, st.just(hook), number, st.tuples(*(of() for of in rest)))
 
 
 def _ask(number: int, fate: Fate) -> _Drawn:

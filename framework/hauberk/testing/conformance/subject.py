@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from hauberk import dispatch
 from hauberk.command import Command
 from hauberk.dispatch import HookFailed
-from hauberk.errors import CredentialsMissing, Denied, HauberkError, SigningError
+from hauberk.errors import Denied, HauberkError
 from hauberk.frames import Frame
 from hauberk.protocol import MAX_AMENDMENTS
 from hauberk.registry import Impl
@@ -23,8 +23,6 @@ from hauberk.verdicts import Deny, Verdict, Wait
 
 #: Hooks whose specification says that they return nothing.
 _SILENT: Final = frozenset({"on_end", "on_response", "on_event", "on_start", "on_stop"})
-#: What a signer may raise: it has no other way to refuse.
-_REFUSALS: Final = (SigningError, CredentialsMissing)
 
 
 class Subject:
@@ -125,7 +123,8 @@ class Subject:
         try:
             answer = self._called(impl, *args)
         except HookFailed as failure:
-            if hook == "sign_request" and isinstance(failure.cause, _REFUSALS):
+            # A signer has no other way to refuse, and says on purpose that it does.
+            if hook == "sign_request" and isinstance(failure.cause, HauberkError):
                 return type(failure.cause).__name__
             self._broken(hook, failure.why, args)
         if hook != "on_incident":  # responders have a deadline, and nobody's order waits for them
