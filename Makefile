@@ -46,7 +46,7 @@ typing: $(VENV)/.dev
 
 # The distribution as a stranger installs it: built, installed elsewhere, used.
 test-wheel: $(VENV)/.dev
-	$(BIN)/python -m pytest -q tests/packaging --override-ini addopts=--import-mode=importlib -m wheel
+	$(BIN)/python -m pytest -q tests/packaging -m wheel
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -142,6 +142,8 @@ def ask(
         del watch.active[id(frame)]
         frame.is_running = False
         _CURRENT.reset(token)
+        if type(request) is not Request:  # changed by a guard that was interrupted
+            _put_back(request, Request, None)
     return None
 
 

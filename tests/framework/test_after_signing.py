@@ -63,6 +63,12 @@ def cleared(forge: Forge, request: Request = ORDER) -> Cleared:
         return guard.clear(request)
 
 
+def forged(signed: Request, **changes: Any) -> Request:
+    """A copy that no constructor checked."""
+    made: Request = tuple.__new__(Request, {**signed._asdict(), **changes}.values())
+    return made
+
+
 def with_query(query: str) -> Forge:
     return lambda signed: signed.amend(url=f"{DEFAULT_URL}?{query}")
 
@@ -138,7 +144,7 @@ def test_a_fragment_does_not_leave_since_clients_differ_in_what_they_do_with_it(
 def test_a_line_is_not_ended_within_the_url_so_that_no_second_request_is_smuggled(
     end: str,
 ) -> None:
-    assert "visible ASCII" in reason(lambda s: s._replace(url=s.url + end))
+    assert "visible ASCII" in reason(lambda s: forged(s, url=s.url + end))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +202,7 @@ def test_a_judged_parameter_is_not_overruled_from_the_body() -> None:
 
 def test_a_signed_body_is_bytes_that_nobody_can_change_afterwards() -> None:
     assert "body must be bytes" in reason(
-        lambda s: s._replace(url=DEFAULT_URL, body=bytearray(QUERY.encode()))
+        lambda s: forged(s, url=DEFAULT_URL, body=bytearray(QUERY.encode()))
     )
 
 
@@ -214,8 +220,8 @@ def test_a_judged_body_is_sent_to_the_byte(body: str) -> None:
 
 
 def test_a_parameter_of_a_judged_body_is_not_repeated_in_the_query() -> None:
-    forged = reason(lambda s: s.amend(url=f"{DEFAULT_URL}?qty=1000"), FORM)
-    assert forged == "the signer added parameter 'qty', which the venue file does not declare"
+    why = reason(lambda s: s.amend(url=f"{DEFAULT_URL}?qty=1000"), FORM)
+    assert why == "the signer added parameter 'qty', which the venue file does not declare"
 
 
 @pytest.mark.parametrize(
@@ -233,8 +239,8 @@ def test_a_judged_header_dropped_changed_or_moved_does_not_leave(headers: Pairs)
 
 @pytest.mark.parametrize("name", ["X-Trace", "x-trace", "X-TRACE"])
 def test_a_judged_header_is_not_given_a_second_time(name: str) -> None:
-    forged = reason(lambda s: s.amend(headers=(*s.headers, (name, "8"))))
-    assert forged == f"the signer added header {name}, which the request already has"
+    why = reason(lambda s: s.amend(headers=(*s.headers, (name, "8"))))
+    assert why == f"the signer added header {name}, which the request already has"
 
 
 @pytest.mark.parametrize(
@@ -242,8 +248,8 @@ def test_a_judged_header_is_not_given_a_second_time(name: str) -> None:
     ["Host", "X-HTTP-Method-Override", "Content-Length", "Transfer-Encoding", "X_Key", "Cookie"],
 )
 def test_a_header_that_the_venue_does_not_declare_does_not_leave(name: str) -> None:
-    forged = reason(lambda s: s.amend(headers=(*s.headers, (name, "1"))))
-    assert forged == f"the signer added header {name}, which the venue file does not declare"
+    why = reason(lambda s: s.amend(headers=(*s.headers, (name, "1"))))
+    assert why == f"the signer added header {name}, which the venue file does not declare"
 
 
 @pytest.mark.parametrize(
@@ -255,16 +261,16 @@ def test_a_header_that_the_venue_does_not_declare_does_not_leave(name: str) -> N
     ids=ascii,
 )  # fmt: skip
 def test_a_declared_header_does_not_leave_with_what_cannot_stand_in_one(pair: Any) -> None:
-    assert "header" in reason(lambda s: s._replace(headers=(*s.headers, pair)))
+    assert "header" in reason(lambda s: forged(s, headers=(*s.headers, pair)))
     plain = Request("POST", DEFAULT_URL, PARAMS)
-    assert "header" in reason(lambda s: s._replace(headers=(pair,)), plain)
+    assert "header" in reason(lambda s: forged(s, headers=(pair,)), plain)
 
 
 def test_a_header_found_good_once_does_not_vouch_for_another() -> None:
     plain = Request("POST", DEFAULT_URL, PARAMS)
     good, bad = (("X-Key", "k"),), (("X-Key", "k\r\nHost: evil.test"),)
     answers = [good, good, bad, (*good, ("X-Other", "1")), good]
-    with guard_with(lambda s: s._replace(headers=answers.pop(0))) as guard:
+    with guard_with(lambda s: forged(s, headers=answers.pop(0))) as guard:
         for _ in range(2):
             assert guard.clear(plain).request.headers == good
         for _ in range(2):
@@ -308,8 +314,8 @@ class MyRequest(Request):
 
 
 def test_a_subclass_of_a_request_does_not_leave() -> None:
-    forged = reason(lambda s: MyRequest("POST", "https://evil.test/"))
-    assert forged == "returned MyRequest instead of a Request"
+    why = reason(lambda s: MyRequest("POST", "https://evil.test/"))
+    assert why == "returned MyRequest instead of a Request"
 
 
 async def _coroutine() -> None: ...

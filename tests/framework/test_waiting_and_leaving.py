@@ -612,12 +612,33 @@ def test_a_hook_that_asks_for_a_recheck_has_the_guards_asked_again(place) -> Non
     assert [left for _, left, _ in last.ends] == [True]
 
 
-def test_every_pass_takes_the_newest_guards() -> None:
-    class Refuses(Plugin):
-        @hookimpl
-        def on_request(self, request: Request) -> Deny:
-            return Deny("closed for the day")
+class Refuses(Plugin):
+    @hookimpl
+    def on_request(self, request: Request) -> Deny:
+        return Deny("closed for the day")
 
+
+def test_a_change_just_while_a_pass_begins_is_noticed_at_leaving() -> None:
+    class Clock(FakeClock):
+        """The clock is read in the midst of beginning."""
+
+        action: Callable[[], object] | None = None
+
+        def monotonic_ns(self) -> int:
+            action, self.action = self.action, None
+            if action is not None:
+                elsewhere(action)
+            return super().monotonic_ns()
+
+    clock = Clock()
+    with make_guard(clock=clock) as guard:
+        clock.action = lambda: guard.register(Refuses())
+        with pytest.raises(Denied, match="closed for the day"):
+            guard.clear(ORDER)
+        assert clock.action is None
+
+
+def test_every_pass_takes_the_newest_guards() -> None:
     world = World()
     with world.guard:
         steps = ByHand(world.guard)

@@ -84,6 +84,7 @@ class Row:
     left: int = 0
     refused: int = 0
     by: str = ""
+    why: str = ""
     seconds: float = 0.0
 
 
@@ -124,7 +125,8 @@ class Bot:
 def demo(*, options: Options = Options()) -> Answer:
     """Trade on a sandbox exchange for half a minute and show what Hauberk did.
 
-    Nothing outside this machine is reached and nothing is left behind.
+    Nothing outside this machine is reached and nothing is left behind. For example:
+        hauberk demo
     """
     say: Callable[[str], object] = (
         (lambda _: None) if options.json else lambda text: print(text, flush=True)  # noqa: T201
@@ -204,11 +206,11 @@ def _count(row: Row, send: Callable[[], int]) -> None:
         status = send()
     except Denied as denied:
         row.refused += 1
-        row.by = f"{denied.plugin}: {denied.reason}"
+        row.by, row.why = denied.plugin, denied.reason
         return
     row.left += 1
     if status != 200:
-        row.by = f"the exchange answered {status}"
+        row.by = f"exchange: {status}"
 
 
 def _at_once(what: str, count: int, bot: Bot) -> Row:
@@ -281,12 +283,13 @@ def _closing(rows: list[Row], exchange: dict[str, int]) -> Any:
     from rich.text import Text
 
     drawn = table(
-        "What the bot tried",
+        "What the bot tried, and what became of it",
         ("what", "tried", "left", "refused", "seconds", "refused by"),
         [(r.what, r.tried, r.left, r.refused, f"{r.seconds:.2f}", r.by) for r in rows],
     )
+    reasons = Text("\n".join(f"{r.by}: {r.why}" for r in rows if r.why), style="dim")
     verdict = (
         f"\nThe exchange filled {exchange['orders']} orders, had to answer 429 or 418 "
         f"{exchange['answered_429']} times, and saw {exchange['withdrawals']} withdrawals."
     )
-    return Group(Text(), drawn, Text(verdict))
+    return Group(Text(), drawn, Text("\nThe reasons given:"), reasons, Text(verdict))

@@ -70,8 +70,8 @@ class KillSwitchPlugin(Plugin):
             try:
                 save(self._context.store, state)
             except Exception as error:  # it stays risen in memory, whatever the store does
-                why = f"{did}, but a restart would lift it: not stored: {_told(error)}"
-                return Outcome(why, ok=False)
+                # Not a failure to act: were it one, the kernel would deny cancels too.
+                return Outcome(f"{did}, but a restart would lift it: not stored: {_told(error)}")
         return Outcome(did)
 
 

@@ -12,11 +12,11 @@ from hauberk.errors import CredentialsMissing, MisuseError
 from hauberk_plugins.keys.plugin import KeysConfig, KeysPlugin
 
 
-def context(state_dir=None):
+def context(folder):
     return SimpleNamespace(
         accounts={"main": Account("binance", key="env:KEYS_TEST_K", secret="env:KEYS_TEST_S")},
         clock=SimpleNamespace(monotonic_ns=lambda: 0),
-        state_dir=state_dir,
+        folder=folder,
     )
 
 
@@ -34,35 +34,28 @@ def test_the_provider_is_there_as_soon_as_the_plugin_is_made_and_refuses_until_i
         manager.credentials("main")
 
 
-def test_the_dotenv_file_stands_beside_the_state_folder(folder):
+def test_the_dotenv_file_stands_beside_the_configuration(folder):
     plugin = KeysPlugin(KeysConfig())
-    plugin.on_start(context(folder / "hauberk-state"))
-    assert plugin.manager.credentials("main").key.reveal_text() == "from file"
-
-
-def test_without_a_state_folder_the_current_one_counts(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    plugin = KeysPlugin(KeysConfig())
-    plugin.on_start(context())
+    plugin.on_start(context(folder))
     assert plugin.manager.credentials("main").key.reveal_text() == "from file"
 
 
 def test_an_absolute_path_is_taken_as_it_is(folder, tmp_path_factory):
     plugin = KeysPlugin(KeysConfig(folder / ".env"))
-    plugin.on_start(context(tmp_path_factory.mktemp("elsewhere") / "state"))
+    plugin.on_start(context(tmp_path_factory.mktemp("elsewhere")))
     assert plugin.manager.credentials("main").key.reveal_text() == "from file"
 
 
 def test_the_environment_of_the_process_is_looked_into(folder, monkeypatch):
     monkeypatch.setenv("KEYS_TEST_K", "from environment")
     plugin = KeysPlugin(KeysConfig(Path(".env")))
-    plugin.on_start(context(folder / "hauberk-state"))
+    plugin.on_start(context(folder))
     assert plugin.manager.credentials("main").key.reveal_text() == "from environment"
 
 
 def test_no_dotenv_file_is_looked_into_where_none_is_configured(folder, monkeypatch):
     monkeypatch.chdir(folder)
     plugin = KeysPlugin(KeysConfig(None))
-    plugin.on_start(context())
+    plugin.on_start(context(folder))
     with pytest.raises(CredentialsMissing, match=r"\(looked in the environment\)"):
         plugin.manager.credentials("main")

@@ -17,6 +17,8 @@ from typing import Any, Final
 #: Threads that take longer wait for each other.
 PATIENCE_S: Final = 30.0
 _SWITCH_S: Final = 1e-6
+#: Long enough for another thread to wake and take the interpreter's lock.
+_PAUSE_S: Final = 2e-5
 #: How likely a switch is before a line, at first and after so many: a plugin may run long loops.
 _OFTEN: Final = 0.5
 _SELDOM: Final = 0.02
@@ -91,7 +93,7 @@ def _switcher(
         nonlocal switches
         if event == "line" and choice.random() < (_OFTEN if switches < _MANY else _SELDOM):
             switches += 1
-            time.sleep(0)  # lets go of the interpreter's lock, and takes no time
+            time.sleep(_PAUSE_S)
         return on_line
 
     def on_call(frame: FrameType, _event: str, _arg: Any) -> Any:
