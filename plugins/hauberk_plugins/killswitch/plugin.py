@@ -13,6 +13,8 @@ from hauberk.verdicts import Deny
 from hauberk_plugins.killswitch.memory import load, save
 from hauberk_plugins.killswitch.switch import KillSwitch, Level
 
+#: How long after a failure it is stored again, at the earliest.
+STORE_AGAIN_NS: Final = 1_000_000_000
 _LEVELS: Final = {Severity.HIGH: Level.RESTRICTED, Severity.CRITICAL: Level.HALTED}
 
 
@@ -27,6 +29,8 @@ class KillSwitchPlugin(Plugin):
 
     def __init__(self) -> None:
         self._switch = KillSwitch()
+        #: When what is not stored yet is to be stored again, monotonic; 0 when all is stored.
+        self._store_again_ns = 0
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -50,6 +54,8 @@ class KillSwitchPlugin(Plugin):
     @hookimpl
     def on_request(self, request: Request) -> Deny | None:
         """Deny what the state does not permit."""
+        if self._store_again_ns and self._context.clock.monotonic_ns() >= self._store_again_ns:
+            self._store()
         if self._switch.permits(request.operation):
             return None
         state = self._switch.state
@@ -66,13 +72,21 @@ class KillSwitchPlugin(Plugin):
         rose = self._switch.rise(level, incident.title, incident.id)
         state = self._switch.state
         did = state.level.name.lower() if rose else f"{state.level.name.lower()} already"
-        if self._context.has("store"):
-            try:
-                save(self._context.store, state)
-            except Exception as error:  # it stays risen in memory, whatever the store does
-                # Not a failure to act: were it one, the kernel would deny cancels too.
-                return Outcome(f"{did}, but a restart would lift it: not stored: {_told(error)}")
-        return Outcome(did)
+        # Not a failure to act: were it one, the kernel would deny cancels too.
+        why = self._store()
+        return Outcome(f"{did}, but a restart would lift it: not stored: {why}" if why else did)
+
+    def _store(self) -> str:
+        """Store the state; say why not, in which case a later request has it stored again."""
+        if not self._context.has("store"):
+            return ""
+        try:
+            save(self._context.store, self._switch.state)
+        except Exception as error:  # it stays risen in memory, whatever the store does
+            self._store_again_ns = self._context.clock.monotonic_ns() + STORE_AGAIN_NS
+            return _told(error)
+        self._store_again_ns = 0
+        return ""
 
 
 def _told(error: Exception) -> str:

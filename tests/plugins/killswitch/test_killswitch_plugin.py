@@ -124,10 +124,20 @@ def test_it_acts_in_memory_whatever_the_store_does(guard: GuardFactory, store: M
     made = switched(guard)
     store.error = StoreError("disk full")
     incident = made.report("worst", Severity.CRITICAL)
-    assert not incident.outcomes[0].ok
     assert "halted, but a restart would lift it: not stored: disk full" in incident.outcomes[0].did
     with pytest.raises(Denied):
         made.clear(CANCEL)
+
+
+def test_a_full_disk_does_not_keep_a_restricted_account_from_cancelling(
+    guard: GuardFactory, store: MemoryStore
+) -> None:
+    made = switched(guard)
+    store.error = StoreError("disk full")
+    made.report("bad", Severity.HIGH)
+    made.clear(CANCEL)
+    with pytest.raises(Denied, match="restricted since 'bad'"):
+        made.clear(ORDER)
 
 
 def test_what_could_not_be_stored_is_stored_as_soon_as_it_can(

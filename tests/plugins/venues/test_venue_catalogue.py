@@ -65,7 +65,7 @@ def test_a_file_may_not_take_the_place_of_a_built_in_one(folder):
 def test_a_folder_that_is_not_there_is_said_and_changes_nothing(tmp_path):
     plugin = VenuesPlugin(VenuesConfig(tmp_path / "none"))
     with pytest.raises(ConfigError, match="is not a folder"):
-        plugin.on_start(SimpleNamespace(state_dir=None))
+        plugin.on_start(SimpleNamespace(folder=tmp_path))
     assert plugin.catalogue.names() == ("binance",)
 
 
@@ -97,20 +97,15 @@ def test_a_broken_file_is_refused_with_line_path_and_reason(folder, text, messag
     assert message in problem(folder, text)
 
 
-def test_the_plugin_provides_the_catalogue_as_soon_as_it_is_made():
+def test_the_plugin_provides_the_catalogue_as_soon_as_it_is_made(tmp_path):
     plugin = VenuesPlugin(VenuesConfig())
     catalogue = getattr(plugin, plugin.provides["venues"])
     assert catalogue.names() == ("binance",)
-    plugin.on_start(SimpleNamespace(state_dir=None))
+    plugin.on_start(SimpleNamespace(folder=tmp_path))
     assert catalogue.names() == ("binance",)
 
 
-@pytest.mark.parametrize("state", ["state", None])
-def test_the_folder_stands_beside_the_state_folder_or_in_the_current_one(
-    folder, state, monkeypatch
-):
-    monkeypatch.chdir(folder.parent)
-    state_dir = None if state is None else folder.parent / state
+def test_the_folder_stands_beside_the_configuration(folder):
     plugin = VenuesPlugin(VenuesConfig(Path(folder.name)))
-    plugin.on_start(SimpleNamespace(state_dir=state_dir))
+    plugin.on_start(SimpleNamespace(folder=folder.parent))
     assert plugin.catalogue.venue("demo").name == "demo"
