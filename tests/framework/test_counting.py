@@ -183,6 +183,16 @@ def test_a_request_whose_guard_overran_the_hard_limit_is_denied(wary, answer) ->
         assert guard.kernel.watch.is_wary, "from now on each guard is timed"
 
 
+def test_nobody_is_asked_after_a_guard_that_overran_in_a_timed_pass() -> None:
+    clock = FakeClock()
+    plugins = ("slow", Takes(clock, 2.5)), ("later", Takes(clock))
+    with make_guard(*plugins, clock=clock) as guard:
+        be_wary(guard, True)
+        with pytest.raises(Denied):
+            guard.clear(ORDER)
+        assert hook(guard, "later").calls == 0
+
+
 def test_a_denial_stays_a_denial_for_its_own_reason_however_long_it_took() -> None:
     clock = FakeClock()
     slow = Takes(clock, 2.5, answer=Deny("too dear"))

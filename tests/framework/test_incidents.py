@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hauberk import incidents
 from hauberk.context import Context
 from hauberk.errors import Denied, MisuseError
 from hauberk.guard import Guard
@@ -304,7 +305,15 @@ def test_a_hanging_responder_does_not_keep_the_process_from_ending() -> None:
         returned(guard, "hanging")
 
 
-def test_the_deadline_is_shared_so_that_many_who_hang_take_no_longer_than_one() -> None:
+def test_the_deadline_is_shared_so_that_many_who_hang_take_no_longer_than_one(monkeypatch) -> None:
+    waits: list[tuple[int, float]] = []
+
+    def noted(futures: list[Any], timeout: float) -> Any:
+        waits.append((len(futures), timeout))
+        return wait(futures, timeout)
+
+    wait = incidents.wait
+    monkeypatch.setattr(incidents, "wait", noted)
     everybody = [Hanging() for _ in range(5)]
     plugins = [(f"hanging{number}", one) for number, one in enumerate(everybody)]
     with make_guard(*plugins, limits=SHORT) as guard:
@@ -314,6 +323,7 @@ def test_the_deadline_is_shared_so_that_many_who_hang_take_no_longer_than_one() 
             one.let_go.set()
             returned(guard, f"hanging{number}")
     assert [outcome.ok for outcome in incident.outcomes] == [True] + [False] * 5
+    assert waits == [(5, 0.05)], "one wait for all"
 
 
 # A required responder that fails.
@@ -813,6 +823,22 @@ def test_an_interrupt_while_one_report_is_sent_keeps_back_no_other() -> None:
     responder = Responder(interrupt)
     with make_guard(Twice(), responder) as guard, pytest.raises(KeyboardInterrupt):
         guard.clear(ORDER)
+    assert [incident.title for incident in responder.incidents] == ["first", "second"]
+
+
+def test_an_interrupt_while_a_login_is_reported_keeps_back_no_other_report() -> None:
+    def interrupt(_: Incident) -> None:
+        raise KeyboardInterrupt
+
+    class Twice(Plugin):
+        @hookimpl
+        def on_login(self, login: Login) -> None:
+            guard.report("first", Severity.LOW)
+            guard.report("second", Severity.LOW)
+
+    responder = Responder(interrupt)
+    with make_guard(Twice(), responder) as guard, pytest.raises(KeyboardInterrupt):
+        guard.login(Login("eve"))
     assert [incident.title for incident in responder.incidents] == ["first", "second"]
 
 

@@ -102,11 +102,16 @@ def test_a_third_party_is_loaded_only_when_it_is_named_and_else_not_imported(pyt
 
 
 def test_every_module_imports_without_any_extra(python, tmp_path):
+    # But for the pytest plugin, which nobody but pytest loads.
     script = (
         "import importlib, pkgutil, hauberk, hauberk_plugins\n"
         "for root in (hauberk, hauberk_plugins):\n"
         "    for found in pkgutil.walk_packages(root.__path__, root.__name__ + '.'):\n"
-        "        if '.template' not in found.name and not found.name.endswith('__main__'):\n"
+        "        if found.name.endswith(('__main__', '.testing.plugin')): continue\n"
+        "        if '.template' not in found.name:\n"
         "            importlib.import_module(found.name)\n"
     )
     run(python, "-c", script, cwd=tmp_path)
+    script = "from hauberk.testing import check_plugin; check_plugin(object)"
+    with pytest.raises(AssertionError, match=r"pip install 'hauberk\[testing\]'"):
+        run(python, "-c", script, cwd=tmp_path)

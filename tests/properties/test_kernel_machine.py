@@ -443,6 +443,7 @@ class World:
 anywhere = st.sampled_from(["here", "thread"])
 #: How long a request is made to wait, each time that it is asked about.
 scripts = st.sampled_from([[], [], [0.5], [5.0], [0.5, 5.0], [50.0, 0.0], [500.0]])
+happenings = st.sampled_from(["refuse", "reload", "halt", "a halt that fails", "recheck"])
 severities = st.sampled_from([*Severity, Severity.LOW, Severity.MEDIUM])
 
 
@@ -624,7 +625,7 @@ class KernelMachine(RuleBasedStateMachine):
         self.world.busy.settle()
 
     @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
-    @rule(calls=st.integers(2, 4), what=st.sampled_from(["refuse", "reload", "halt", "recheck"]))
+    @rule(calls=st.integers(2, 4), what=happenings)
     def all_at_once(self, calls, what) -> None:
         """Calls from threads and the loop race one change, with nothing to hold them up."""
         self.world.open_gates()
@@ -636,7 +637,7 @@ class KernelMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
     @rule(
         place=st.sampled_from(["guard", "recorder", "signer"]),
-        what=st.sampled_from(["refuse", "reload", "halt", "recheck"]),
+        what=happenings,
         on_loop=st.booleans(),
         where=anywhere,
     )
@@ -662,6 +663,9 @@ class KernelMachine(RuleBasedStateMachine):
         elif what == "reload":
             self._reload((), "first", where)
         elif what == "halt":
+            self._report(Severity.CRITICAL, where)
+        elif what == "a halt that fails":
+            self.world.switch.failures = 1
             self._report(Severity.CRITICAL, where)
         else:
             self.do(where, self.world.ledger.context.recheck)

@@ -104,12 +104,22 @@ def error_of(kind: type[BaseException]) -> BaseException:
     return Denied("thrown", "by the driver") if kind is Denied else kind()
 
 
-verdicts = st.one_of(
-    st.just(Deny("no")),
+waits = st.one_of(
     st.builds(Wait, st.floats(0, 90, allow_nan=False)),
     st.sampled_from([0.0, 1e-9, 60.0, 1e300]).map(Wait),
-    st.sampled_from(["ETHUSDT", "BTCUSDT"]).map(lambda s: ORDER.amend(params={"symbol": s})),
 )
+amendments = st.sampled_from(["ETHUSDT", "BTCUSDT"]).map(
+    lambda symbol: ORDER.amend(params={"symbol": symbol})
+)
+#: What guards answer in one run: rarely something, anything, or mostly one kind of thing.
+tempers = st.sampled_from([
+    st.one_of(st.none(), st.none(), st.none(), waits),
+    st.one_of(st.none(), st.just(Deny("no")), waits, amendments),
+    st.one_of(st.none(), waits),
+    amendments,
+])  # fmt: skip
+#: At which steps something is thrown in one run.
+throws = st.one_of(st.just(set()), st.sets(st.integers(0, 20), min_size=1, max_size=4))
 
 
 @define
@@ -119,6 +129,7 @@ class Driver:
     data: st.DataObject
     off_loop: bool
     shadow: bool
+    temper: st.SearchStrategy[Any]
     frame: Frame = field(factory=Frame)
     steps: int = 0
     now_ns: int = 0
@@ -168,7 +179,7 @@ class Driver:
         assert step.shadow == self.shadow
         assert step.request.id == ORDER.id
         reached = self.draw(st.integers(1, len(step.guards)), len(step.guards))
-        verdict = self.draw(st.one_of(st.none(), st.none(), verdicts), None)
+        verdict = self.draw(self.temper, None)
         if verdict is None or self.shadow:
             reached = len(step.guards)
         for impl in step.guards[:reached]:
@@ -241,8 +252,8 @@ class Driver:
         assert not self.objected or self.shadow, "somebody objected in this pass"
 
 
-def drive(driver: Driver, throws: bool) -> tuple[Cleared | None, BaseException | None]:
-    """Drive to the end; throw whatever may be thrown at any step."""
+def drive(driver: Driver, throws_at: set[int]) -> tuple[Cleared | None, BaseException | None]:
+    """Drive to the end; throw whatever may be thrown at some steps."""
     steps = clearing(ORDER, TIMEOUT_NS, frame=driver.frame, off_loop=driver.off_loop)
     answer: Any = None
     error: BaseException | None = None
@@ -255,7 +266,8 @@ def drive(driver: Driver, throws: bool) -> tuple[Cleared | None, BaseException |
         except BaseException as raised:
             return None, raised
         answer, error = None, None
-        if throws and driver.draw(st.sampled_from([False] * 9 + [True]), False):
+        if driver.steps in throws_at:
+            driver.steps += 1
             error = error_of(driver.data.draw(st.sampled_from(ERRORS)))
             if type(step) is End:  # it cannot be carried out twice
                 driver.on_end(step)
@@ -266,9 +278,9 @@ def drive(driver: Driver, throws: bool) -> tuple[Cleared | None, BaseException |
             error = denied
 
 
-@given(st.data(), st.booleans(), st.booleans(), st.booleans())
-def test_whoever_drives_it_however_the_rules_hold(data, off_loop, shadow, throws) -> None:
-    driver = Driver(data, off_loop, shadow)
+@given(st.data(), st.booleans(), st.booleans(), tempers, throws)
+def test_whoever_drives_it_however_the_rules_hold(data, off_loop, shadow, temper, throws) -> None:
+    driver = Driver(data, off_loop, shadow, temper)
     cleared, error = drive(driver, throws)
 
     assert len(driver.ends) == 1, "told once how it ended"
@@ -298,9 +310,9 @@ def test_whoever_drives_it_however_the_rules_hold(data, off_loop, shadow, throws
 
 @given(st.data(), st.booleans())
 def test_an_untroubled_request_leaves_whatever_the_clock_and_the_snapshots(data, off_loop) -> None:
-    driver = Driver(data, off_loop, shadow=False, steps=RESTLESS_STEPS)
+    driver = Driver(data, off_loop, False, st.none(), steps=RESTLESS_STEPS)
     driver.now_ns = data.draw(st.integers(-(2**63), 2**63))
-    cleared, error = drive(driver, throws=False)
+    cleared, error = drive(driver, set())
     assert error is None
     assert cleared is not None
 

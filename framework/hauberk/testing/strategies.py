@@ -16,11 +16,8 @@ import itertools
 import json
 import string
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlencode
-
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from hauberk.accounts import Account
 from hauberk.batch import SignedBatch
@@ -28,8 +25,18 @@ from hauberk.binding import STEERING
 from hauberk.records import Event, Identity, Incident, Login, Outcome, Severity
 from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
+from hauberk.testing.extras import Absent
 from hauberk.testing.ports import OpenVenue
 from hauberk.verdicts import Deny, Wait
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError:
+    st = Absent("hypothesis")  # type: ignore[assignment]
+
 
 __all__ = [
     "accounts",

@@ -31,13 +31,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from hypothesis.errors import Flaky
-from hypothesis.strategies import SearchStrategy
 
 from hauberk.accounts import Account
 from hauberk.errors import MisuseError
@@ -50,7 +46,19 @@ from hauberk.testing.conformance.failure import ConformanceFailed, Rule
 from hauberk.testing.conformance.scripts import Script, calls, scripts
 from hauberk.testing.conformance.stage import Setup, Stage
 from hauberk.testing.conformance.subject import Subject
+from hauberk.testing.extras import Absent
 from hauberk.testing.guards import Providers
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+try:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
+except ModuleNotFoundError:
+    HealthCheck = Phase = given = settings = st = Absent("hypothesis")  # type: ignore[assignment,misc]
+    Flaky = Exception  # type: ignore[assignment,misc]
 
 __all__ = ["ConformanceFailed", "Rule", "check_plugin"]
 
@@ -86,9 +94,11 @@ def check_plugin(
     Raises:
         ConformanceFailed: Names the plugin, the hook, the rule, what was seen, given what, and
             what to do.
-        MisuseError: It was called with what is no class and no factory, or without a config
-            that the class needs.
+        MisuseError: It was called with what is no class and no factory, without a config that
+            the class needs, or where hypothesis is not installed.
     """
+    if isinstance(st, Absent):
+        st.refuse()
     named = accounts or {"main": Account("open")}
     setup = Setup(
         name=getattr(plugin, "__name__", type(plugin).__name__),

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import evolve, frozen
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from hauberk.records import Identity
 from hauberk.request import Request
 from hauberk.testing import strategies
 from hauberk.testing.conformance.failure import show
 from hauberk.testing.conformance.subject import Subject
+from hauberk.testing.extras import Absent
 from hauberk.verdicts import Deny, Wait
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError:
+    st = Absent("hypothesis")  # type: ignore[assignment]
+
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Times at which calendars and clocks do something: the start of `FakeClock`, a leap day, changes
