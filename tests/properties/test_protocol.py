@@ -111,13 +111,13 @@ waits = st.one_of(
 amendments = st.sampled_from(["ETHUSDT", "BTCUSDT"]).map(
     lambda symbol: ORDER.amend(params={"symbol": symbol})
 )
-#: What guards answer in one run: rarely something, anything, or mostly one kind of thing.
-tempers = st.sampled_from([
-    st.one_of(st.none(), st.none(), st.none(), waits),
-    st.one_of(st.none(), st.just(Deny("no")), waits, amendments),
-    st.one_of(st.none(), waits),
-    amendments,
-])  # fmt: skip
+#: What guards answer in one run.
+TEMPERS = {
+    "content": st.one_of(st.none(), st.none(), st.none(), waits),
+    "fickle": st.one_of(st.none(), st.just(Deny("no")), waits, amendments),
+    "slow": st.one_of(st.none(), waits),
+    "meddling": amendments,
+}
 #: At which steps something is thrown in one run.
 throws = st.one_of(st.just(set()), st.sets(st.integers(0, 20), min_size=1, max_size=4))
 
@@ -278,9 +278,11 @@ def drive(driver: Driver, throws_at: set[int]) -> tuple[Cleared | None, BaseExce
             error = denied
 
 
-@given(st.data(), st.booleans(), st.booleans(), tempers, throws)
-def test_whoever_drives_it_however_the_rules_hold(data, off_loop, shadow, temper, throws) -> None:
-    driver = Driver(data, off_loop, shadow, temper)
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("temper", TEMPERS)
+@given(st.data(), st.booleans(), throws)
+def test_whoever_drives_it_however_the_rules_hold(temper, shadow, data, off_loop, throws) -> None:
+    driver = Driver(data, off_loop, shadow, TEMPERS[temper])
     cleared, error = drive(driver, throws)
 
     assert len(driver.ends) == 1, "told once how it ended"
