@@ -206,7 +206,9 @@ for _ in range(2):
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    # asyncio's own remark in this mode, on a machine that was busy.
+    told = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, told, done.stdout) == (0, [], "")
 
 
 def get(target, *headers):
