@@ -173,8 +173,11 @@ class Crew:
             raise
         except BaseException as error:  # SystemExit included: no plugin ends the program
             view.parts.pop(planned.name, None)
+            cause = error.cause if isinstance(error, HookFailed) else error
+            if isinstance(cause, ConfigError):  # the operator's to mend, required or not
+                raise cause from None
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
-            if is_required or isinstance(error, ConfigError):
+            if is_required:
                 raise StartFailed(planned.name, reason) from error
             if planned.name in self.view.parts:
                 why = f"it is in place, and what was to replace it did not start: {reason}"

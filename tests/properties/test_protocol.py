@@ -271,6 +271,8 @@ def drive(driver: Driver, throws_at: set[int]) -> tuple[Cleared | None, BaseExce
             error = error_of(driver.data.draw(st.sampled_from(ERRORS)))
             if type(step) is End:  # it cannot be carried out twice
                 driver.on_end(step)
+            elif type(step) is Tell:  # tried; in shadow mode a denial of it is only noted
+                driver.intent = driver.intent or step.kind == "request.intent"
             continue
         try:
             answer = driver.carry_out(step)

@@ -172,10 +172,12 @@ def _check_charges(
 def _check_threads(
     stage: Stage, hooks: list[str], drawn: SearchStrategy[Request], examples: int
 ) -> None:
+    seeds = st.integers(0, 2**32)
     if "on_request" in hooks:
         short = scripts(["on_request"], drawn, max_steps=2)
-        _search(examples, rules.safe_from_threads, stage, short, drawn, shrink=False)
-    _search(examples, rules.survives_threads, stage, scripts(hooks, drawn), shrink=False)
+        _search(examples, rules.safe_from_threads, stage, short, drawn, seeds, shrink=False)
+    lives = scripts(hooks, drawn)
+    _search(examples, rules.survives_threads, stage, lives, seeds, shrink=False)
 
 
 def _search(

@@ -34,6 +34,7 @@ def race(
     jobs: Sequence[Callable[[], object]],
     is_own: Callable[[FrameType], bool],
     *,
+    seed: int = 0,
     patience_s: float = PATIENCE_S,
 ) -> list[BaseException]:
     """Run jobs at once, a thread each.
@@ -41,6 +42,7 @@ def race(
     Args:
         jobs: What to run.
         is_own: Whether a frame runs code before whose lines threads should switch.
+        seed: Decides before which lines, and who is next.
         patience_s: How long they may take together.
 
     Returns:
@@ -50,7 +52,7 @@ def race(
         TimeoutError: They did not end: most likely each waits for what another holds.
     """
     raised: list[BaseException] = []
-    turns = _Turns(len(jobs))
+    turns = _Turns(len(jobs), seed)
     threads = [
         threading.Thread(target=_run, args=(job, turns, me, is_own, raised), daemon=True)
         for me, job in enumerate(jobs)
@@ -99,10 +101,10 @@ def _run(
 class _Turns:
     """Whose turn it is."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, seed: int) -> None:
         self._count = count
         self._changed = threading.Condition()
-        self._choice = random.Random(0)  # noqa: S311 - who is next is no secret
+        self._choice = random.Random(seed)  # noqa: S311 - who is next is no secret
         self._turn: int | None = None
         self._waiting: set[int] = set()
         self._entered = 0

@@ -30,6 +30,8 @@ PROBES: Final = 200
 REPEATS: Final = (2, PROBES)
 THREADS: Final = 4
 ASKS: Final = 25
+#: How often each thread plays a script.
+LIVES: Final = 5
 _DROPPED: Final = "kernel: the epoch was raised"
 
 
@@ -111,7 +113,7 @@ def gives_back(stage: Stage, script: Script, case: Case) -> None:
 
 
 def safe_from_threads(
-    stage: Stage, script: Script, request: Request, *, patience_s: float = PATIENCE_S
+    stage: Stage, script: Script, request: Request, seed: int, *, patience_s: float = PATIENCE_S
 ) -> None:
     """Threads that ask at once are told "no objection" no more often than one after another."""
     total = THREADS * ASKS
@@ -119,12 +121,12 @@ def safe_from_threads(
         requests = [request.stamped(f"t-{n}", request.operation) for n in range(total)]
         room = sum(alone.judge(one)[0] is None for one in requests)
         askers = [_Asker(shared, requests[n::THREADS]) for n in range(THREADS)]
-        _race(shared, [asker.ask for asker in askers], patience_s)
+        _race(shared, [asker.ask for asker in askers], seed, patience_s)
         passed = sum(asker.passed() for asker in askers)
         if passed > room:
             why = f"{THREADS} threads got {passed} requests past it at once, and one thread {room}"
             shared.fail(Rule.THREADS, "on_request", why, request)
-        _race(shared, [asker.end for asker in askers], patience_s)
+        _race(shared, [asker.end for asker in askers], seed, patience_s)
         if Rule.GIVES_BACK in stage.setup.skip:
             return
         with Subject(stage, script.wall_ns) as fresh:
@@ -154,16 +156,25 @@ class _Asker:
         return sum(verdict is None for verdict, _ in self._judged)
 
 
-def survives_threads(stage: Stage, script: Script, *, patience_s: float = PATIENCE_S) -> None:
+def survives_threads(
+    stage: Stage, script: Script, seed: int, *, patience_s: float = PATIENCE_S
+) -> None:
     """Every hook keeps to its specification when threads call them all at once."""
     with Subject(stage, script.wall_ns) as shared:
-        jobs = [partial(play, shared.for_thread(), script, f"thread-{n}") for n in range(THREADS)]
-        _race(shared, jobs, patience_s)
+        jobs = [partial(_live, shared.for_thread(), script, n) for n in range(THREADS)]
+        _race(shared, jobs, seed, patience_s)
 
 
-def _race(subject: Subject, jobs: Sequence[Callable[[], object]], patience_s: float) -> None:
+def _live(view: Subject, script: Script, thread: int) -> None:
+    for life in range(LIVES):
+        play(view, script, f"thread-{thread}-{life}")
+
+
+def _race(
+    subject: Subject, jobs: Sequence[Callable[[], object]], seed: int, patience_s: float
+) -> None:
     try:
-        raised = race(jobs, own_code(subject.plugin), patience_s=patience_s)
+        raised = race(jobs, own_code(subject.plugin), seed=seed, patience_s=patience_s)
     except TimeoutError:
         why = f"{len(jobs)} threads did not return within {patience_s:g} s: a deadlock?"
         subject.fail(Rule.THREADS, "", why)
