@@ -28,6 +28,7 @@ from hauberk.yamlfile import Document, KeyPath, inspect_yaml, read_bytes, shown
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _DISTRIBUTION: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")  # PEP 508
+_REFERENCE: Final = re.compile(r"(?:env|vault|keyring|file):.+\Z")
 _BASE_URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
 
 
@@ -256,6 +257,11 @@ def _check_accounts(config: Config) -> _Wrong:
             yield (*at, "signer"), f"signer {shown(signer)} is not listed in plugins{near}"
         elif "sign" not in config.granted(signer):
             yield (*at, "signer"), f"signer {signer!r} lacks the grant 'sign'"
+        for what in ("key", "secret", "passphrase"):
+            reference = account.get(what)
+            # Not repeated: it may be the secret itself, in the wrong place.
+            if isinstance(reference, str) and reference and not _REFERENCE.match(reference):
+                yield (*at, what), "is no reference: write for example env:NAME"
         url = account.get("base_url")
         if isinstance(url, str) and url and (wrong := _wrong_base(url)):
             yield (*at, "base_url"), wrong

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter, is_
 from types import CoroutineType
@@ -27,6 +28,9 @@ from hauberk.verdicts import Deny, Verdict, Wait
 
 log = logging.getLogger("hauberk")
 
+_CREDENTIAL: Final = re.compile(
+    r"(?i)\b(\w*(?:signature|secret|api_?key|token|password|passphrase)\w*=|//(?=[^\s/]*@))[^\s&@]+"
+)
 _TYPE_NAME: Final = type.__dict__["__name__"].__get__
 #: One call in so many, by implementation, is timed for the statistics.
 SAMPLE_EVERY: Final = 16
@@ -62,6 +66,7 @@ class Watch:
         self.now = now
         self.warn_ns = warn_ns
         self.deny_ns = deny_ns
+        self.least_ns = min(warn_ns, deny_ns)
         self.active: dict[int, Frame] = {}
         self.passes = itertools.count()
         #: Set by the first overrun: from then on every guard of every pass is timed.
@@ -86,7 +91,10 @@ class Watch:
             frame.named = impl
             impl.overran()
             log.warning(
-                "%s has been judging for %.3f s and holds up its request", impl.name, took_ns / 1e9
+                "%s.%s has been running for %.3f s and holds up whoever waits for it",
+                impl.name,
+                impl.hook,
+                took_ns / 1e9,
             )
 
 
@@ -108,14 +116,15 @@ def ask(
     Returns:
         Who answered what, or `None` when nobody objects.
     """
-    token = _CURRENT.set(frame)
     now = watch.now
     timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
     frame.named = None
     began = frame.since_ns = now()
-    frame.is_running = True
-    watch.active[id(frame)] = frame
+    token = None
     try:
+        token = _CURRENT.set(frame)
+        frame.is_running = True
+        watch.active[id(frame)] = frame
         for impl in guards:
             frame.impl = impl
             # Not atomic by the language, but nothing can switch threads inside it in CPython.
@@ -132,16 +141,18 @@ def ask(
                     if not shadow:
                         return _in_time(impl, verdict, frame, watch, began)
                     frame.passed_over.append((impl, verdict))
-        if now() - began > watch.warn_ns and guards:
+        if now() - began > watch.least_ns and guards:
             found = _in_time(guards[-1], None, frame, watch, began)
             if not shadow:
                 return found
             if found and all(impl is not found[0] for impl, _ in frame.passed_over):
                 frame.passed_over.append(found)
     finally:
-        del watch.active[id(frame)]
+        # First: an interrupt may cut this short, and nobody may then still count as inside.
         frame.is_running = False
-        _CURRENT.reset(token)
+        watch.active.pop(id(frame), None)
+        if token is not None:
+            _CURRENT.reset(token)
         if type(request) is not Request:  # changed by a guard that was interrupted
             _put_back(request, Request, None)
     return None
@@ -179,11 +190,16 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
 
 def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
     """Call a hook: counted, attributed, and whatever it raises turned into `HookFailed`."""
-    token = _CURRENT.set(frame)
-    was_running, frame.is_running = frame.is_running, True
-    frame.impl = impl
+    was_running, watch = frame.is_running, frame.watch
+    frame.impl, frame.named = impl, None
     impl.calls += 1
+    token = None
     try:
+        token = _CURRENT.set(frame)
+        frame.is_running = True
+        if watch is not None:
+            frame.since_ns = watch.now()
+            watch.active[id(frame)] = frame
         return impl.function(*args)
     except KeyboardInterrupt:
         impl.failed()
@@ -193,7 +209,10 @@ def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
         raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
     finally:
         frame.is_running = was_running
-        _CURRENT.reset(token)
+        if watch is not None and not was_running:
+            watch.active.pop(id(frame), None)
+        if token is not None:
+            _CURRENT.reset(token)
 
 
 async def acall(impl: Impl, *args: Any) -> Any:
@@ -340,12 +359,18 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
 def told(error: BaseException, limit: int = 200) -> str:
     """Describe an exception in one line that cannot break out of a log."""
     try:
-        text = "".join(c if c.isprintable() else "?" for c in str(error)[:limit])
+        text = str(error)[:limit]
     except KeyboardInterrupt:
         raise
     except BaseException:  # a hostile __str__
         text = ""
-    return f"{_kind(error)}: {text}" if text else _kind(error)
+    return f"{_kind(error)}: {masked(text)}" if text else _kind(error)
+
+
+def masked(text: str) -> str:
+    """Put a mask over what stands behind `signature=` and its like, and escape what is no text."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return _CREDENTIAL.sub(r"\1[secret]", shown)
 
 
 def _told(impl: Impl, error: BaseException) -> str:

@@ -135,7 +135,8 @@ class Drivers:
         try:
             return dispatch.sign(step.signer, step.request, step.frame)
         except HookFailed as failure:
-            raise Denied(step.signer.name, failure.why, None, step.request.id) from failure.cause
+            # Without its cause: a signer's exception may quote a secret, and bots log tracebacks.
+            raise Denied(step.signer.name, failure.why, None, step.request.id) from None
 
     def _tell(self, step: Tell) -> None:
         if (event := self._event(step)) is not None:
@@ -150,7 +151,9 @@ class Drivers:
     def _event(self, step: Tell) -> Event | None:
         if step.kind == "request.would_stop":
             log.warning(
-                "shadow mode: request %s would be stopped: %s", step.request.id, step.fields
+                "shadow mode: request %s would be stopped: %s",
+                step.request.id,
+                dispatch.masked(str(step.fields)),
             )
         if not step.snapshot.recorders:
             return None

@@ -13,6 +13,7 @@ from hauberk.errors import ReentrancyError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hauberk.dispatch import Watch
     from hauberk.registry import Impl
 
 #: The program itself, in what is attributed.
@@ -33,17 +34,18 @@ class Frame:
         is_open: Whether its hooks may call back into the guard: responders and observers.
         is_running: Whether one of its hooks is being called right now.
         queue: What guards reported and emitted meanwhile, to be sent when the dispatch has ended.
+        watch: Who looks whether its hooks hang; `None` for nobody.
         passed_over: In shadow mode, what would have stopped the request.
     """
 
-    __slots__ = (
-        *("depth", "impl", "is_open", "is_running", "named", "passed_over", "queue", "since_ns"),
-    )
+    __slots__ = ("depth", "impl", "is_open", "is_running", "named", "passed_over", "queue",
+                 "since_ns", "watch")  # fmt: skip
 
-    def __init__(self, *, is_open: bool = False) -> None:
+    def __init__(self, *, is_open: bool = False, watch: Watch | None = None) -> None:
         around = _CURRENT.get()
         self.depth: int = 0 if around is None or not around.is_running else around.depth + 1
         self.is_open = is_open
+        self.watch = watch
         self.is_running: bool = False
         self.impl: Impl | None = None
         self.since_ns = 0
@@ -75,12 +77,14 @@ def after(frame: Frame) -> Iterator[None]:
     """Stand outside a dispatch that has ended, yet as deep as it was, so that depth is bounded."""
     outside = Frame(is_open=True)
     outside.depth, outside.impl, outside.is_running = frame.depth, frame.impl, True
-    token = _CURRENT.set(outside)
+    token = None
     try:
+        token = _CURRENT.set(outside)
         yield
     finally:
         outside.is_running = False
-        _CURRENT.reset(token)
+        if token is not None:
+            _CURRENT.reset(token)
 
 
 def refuse_inside(what: str) -> None:

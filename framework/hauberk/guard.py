@@ -99,13 +99,13 @@ class Guard:
             MisuseError: It was settled before, or cleared by another guard.
         """
         self._enter("settle")
-        judged = self._unsettled.pop(cleared.id, None)
-        if judged is None:
-            raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
         if isinstance(response, BaseException):
             response = Response(error=type(response).__name__)
         elif type(response) is not Response:
             raise MisuseError(f"settle takes a Response or an exception, not {type(response)}")
+        judged = self._unsettled.pop(cleared.id, None)
+        if judged is None:
+            raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
         kernel = self._kernel
         shown = kernel.shown(judged)
         for impl in kernel.snapshot.impls("on_response"):
@@ -126,7 +126,8 @@ class Guard:
         self._enter("login")
         if type(login) is not Login:
             raise MisuseError(f"login takes a hauberk.Login, not {type(login).__name__}")
-        kernel, frame = self._kernel, Frame()
+        kernel = self._kernel
+        frame = Frame(watch=kernel.watch)
         snapshot = kernel.snapshot
         told = {"user": login.user, "source": login.source}
         try:
@@ -169,8 +170,8 @@ class Guard:
         """The same for asyncio: contained at once, on the loop; the rest off it."""
         kernel = self._kernel
         incident = kernel.incident("bot", title, severity, details)
-        if kernel.queue(lambda: kernel.respond(kernel.contain(incident))):
-            return incident
+        if (queued := kernel.put_off(incident)) is not None:
+            return queued
         return await offloop.aside(kernel.respond, kernel.contain(incident))
 
     def resolve(self, incident_id: str, resolution: str) -> Incident:
@@ -306,7 +307,8 @@ class Guard:
         if not 0 <= timeout_s < 1e9:
             raise MisuseError("timeout_s must be finite and not negative")
         stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", Operation.UNKNOWN)
-        return clearing(stamped, int(timeout_s * 1e9), frame=Frame(), off_loop=off_loop)
+        frame = Frame(watch=kernel.watch)
+        return clearing(stamped, int(timeout_s * 1e9), frame=frame, off_loop=off_loop)
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:

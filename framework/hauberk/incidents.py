@@ -39,14 +39,19 @@ class Responses:
     def __init__(self, deadline_s: float, retry_ns: int) -> None:
         self.deadline_s = deadline_s
         self.retry_ns = retry_ns
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may report
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
         self._busy: set[Impl] = set()
         self._unanswered: dict[str, Incident] = {}
         self._tried_ns = 0
 
-    def contain(self, incident: Incident, snapshot: Snapshot, now_ns: int) -> list[Outcome]:
+    def contain(
+        self, incident: Incident, snapshot: Snapshot, now_ns: int, stop: Callable[[], None]
+    ) -> list[Outcome]:
         """Call the required responders inline, before anything is stored.
+
+        After each of them, `stop` has those that have not left asked again: what the first did
+        must not wait for the next.
 
         One that fails on HIGH or CRITICAL is owed the incident: until it succeeds, `obstacle`
         stands in the way of every request.
@@ -57,6 +62,7 @@ class Responses:
                 continue
             outcome = _answer(impl, incident)
             outcomes.append(outcome)
+            stop()
             if not outcome.ok and incident.severity >= Severity.HIGH:
                 self._owe(impl, incident, now_ns)
         return outcomes

@@ -49,7 +49,8 @@ class Kernel:
         self.clock = clock
         self._publish = publish
         self.settings: Settings = plan.settings
-        self.lock = threading.Lock()
+        # Re-entrant, like every lock that a report takes: a signal's handler may report.
+        self.lock = threading.RLock()
         self.changing = threading.RLock()
         self.epoch = 0
         self.closed = ""
@@ -67,11 +68,18 @@ class Kernel:
 
     # Epoch and snapshot.
 
-    def swap(self, snapshot: Snapshot, settings: Settings) -> None:
-        """Put a snapshot in place; whoever began before is asked again."""
+    def swap(
+        self, snapshot: Snapshot, settings: Settings, settle: Callable[[], None] | None = None
+    ) -> None:
+        """Put a snapshot in place, and what its plugins look things up in, in one step.
+
+        Whoever began before is asked again.
+        """
         with self.lock:
             self.snapshot = snapshot
             self.settings = settings
+            if settle is not None:
+                settle()
             self.epoch += 1
         self._limit(settings.limits)
 
@@ -141,7 +149,7 @@ class Kernel:
         shown = self.shown(request)
         told = {
             "method": shown.method,
-            "url": shown.url,
+            "url": dispatch.masked(shown.url),
             "params": [list(pair) for pair in shown.params],
             "operation": shown.operation,
             **(fields or {}),
@@ -165,7 +173,7 @@ class Kernel:
             except HookFailed as failure:
                 if impl.part.required:
                     why = f"it could not record {event.kind}: {failure.why}"
-                    raise Denied(impl.name, why, None, event.request_id) from failure.cause
+                    raise Denied(impl.name, why, None, event.request_id) from None
                 log.warning("%s.on_event %s", impl.name, failure.why)
 
     def record(self, event: Event, recorders: Sequence[Impl] | None = None) -> None:
@@ -191,11 +199,27 @@ class Kernel:
     def report(
         self, source: str, title: str, severity: Severity, details: Mapping[str, Any] | None
     ) -> Incident:
-        """Contain, record, tell; inside a guard, when it has returned."""
+        """Contain, record, tell; inside a guard, told when it has returned."""
         incident = self.incident(source, title, severity, details)
-        if self.queue(lambda: self.respond(self.contain(incident))):
-            return incident
+        if (queued := self.put_off(incident)) is not None:
+            return queued
         return self.respond(self.contain(incident))
+
+    def put_off(self, incident: Incident) -> Incident | None:
+        """Inside a guard, send an incident when it has returned; else `None`.
+
+        HIGH and CRITICAL are contained at once all the same: the hook may never return, and a
+        signal's handler may run inside it.
+        """
+        frame = frames.current()
+        if frame is None or frame.is_open:
+            return None
+        if incident.severity < Severity.HIGH:
+            self.queue(lambda: self.respond(self.contain(incident)))
+            return incident
+        contained = self._contained(incident)
+        self.queue(lambda: self.respond(contained))
+        return contained
 
     def incident(
         self, source: str, title: str, severity: Severity, details: Mapping[str, Any] | None
@@ -212,13 +236,19 @@ class Kernel:
     def contain(self, incident: Incident) -> Incident:
         """Act in memory, before anything is stored; then nothing judged before may leave."""
         frames.refuse_inside("report")
-        try:
-            now = self.clock.monotonic_ns()
-            outcomes = self.responses.contain(incident, self.snapshot, now)
-        finally:
+        return self._contained(incident)
+
+    def _contained(self, incident: Incident) -> Incident:
+        def stop() -> None:
             if incident.severity >= Severity.HIGH:
                 self.recheck()
                 self.waking.wake_all()
+
+        try:
+            now = self.clock.monotonic_ns()
+            outcomes = self.responses.contain(incident, self.snapshot, now, stop)
+        finally:
+            stop()
         incident = evolve(incident, outcomes=tuple(outcomes))
         self.responses.keep(incident)
         return incident
@@ -247,7 +277,7 @@ class Kernel:
 
     def call(self, impl: Impl, *args: Any, is_open: bool = False) -> Any:
         """Call a hook, then send what it reported and emitted; failures as `dispatch.call`."""
-        frame = Frame(is_open=is_open)
+        frame = Frame(is_open=is_open, watch=self.watch)
         try:
             return dispatch.call(impl, *args, frame=frame)
         finally:
@@ -255,7 +285,7 @@ class Kernel:
 
     def contained(self, impl: Impl, *args: Any, is_open: bool = False) -> Any:
         """The same for a hook whose failure must stop nothing."""
-        frame = Frame(is_open=is_open)
+        frame = Frame(is_open=is_open, watch=self.watch)
         try:
             return dispatch.contained(impl, *args, frame=frame)
         finally:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from hauberk import dispatch
 from hauberk.binding import bind_accounts
@@ -147,10 +147,12 @@ class Crew:
         self._contexts = {name: self._contexts[name] for name in view.parts}
         self.view, self.order, self.skipped = view, plan.order, starting.skipped
         self.reserved = _RESERVED | plan.reserved
-        self._kernel.swap(snapshot, plan.settings)
-        for name, context in self._contexts.items():
-            context._settle(view.parts[name][0].grants)
+        self._kernel.swap(snapshot, plan.settings, self._settle)
         self._stop(removed)
+
+    def _settle(self) -> None:
+        for name, context in self._contexts.items():
+            context._settle(self.view.parts[name][0].grants)
 
     def _change(self, bots: list[tuple[Part, Hooks]]) -> None:
         snapshot = self._arranged(self.view, self.order, bots)
@@ -162,7 +164,8 @@ class Crew:
         provides = [port for port, name in view.settings.ports.items() if name == planned.name]
         if planned.name in view.parts:
             raise PluginRefused(planned.name, "the name is taken")
-        is_required = planned.required or provides or planned.name == FIRST
+        if provides or planned.name == FIRST:
+            planned = evolve(planned, required=True)
         try:
             item, is_fresh = self._made(planned, provides)
             view.parts[planned.name] = item
@@ -177,7 +180,7 @@ class Crew:
             if isinstance(cause, ConfigError):  # the operator's to mend, required or not
                 raise cause from None
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
-            if is_required:
+            if planned.required:
                 raise StartFailed(planned.name, reason) from error
             if planned.name in self.view.parts:
                 why = f"it is in place, and what was to replace it did not start: {reason}"

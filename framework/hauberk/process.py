@@ -67,7 +67,7 @@ def _in_child() -> None:
         kernel.closed = _FORKED
         # Threads that the child has not got may have held these; what was being cleared here,
         # by a hook that forked, is begun again and refused.
-        kernel.lock, kernel.changing = threading.Lock(), threading.RLock()
+        kernel.lock, kernel.changing = threading.RLock(), threading.RLock()
         kernel.epoch += 1
 
 

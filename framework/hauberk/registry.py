@@ -95,7 +95,7 @@ class Impl:
     samples: int = field(init=False, default=0)
     sampled_ns: int = field(init=False, default=0)
     worst_ns: int = field(init=False, default=0)
-    _lock: threading.Lock = field(init=False, factory=threading.Lock, repr=False)
+    _lock: threading.RLock = field(init=False, factory=threading.RLock, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.name = self.part.name

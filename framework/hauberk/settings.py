@@ -33,10 +33,10 @@ class KernelLimits:
     """
 
     timeout_s: float = field(default=60.0, validator=[validators.gt(0), validators.lt(86_400)])
-    warn_after_s: float = field(default=0.1, validator=validators.gt(0))
-    deny_after_s: float = field(default=2.0, validator=validators.gt(0))
-    responders_s: float = field(default=2.0, validator=validators.gt(0))
-    retry_s: float = field(default=1.0, validator=validators.ge(0))
+    warn_after_s: float = field(default=0.1, validator=[validators.gt(0), validators.lt(86_400)])
+    deny_after_s: float = field(default=2.0, validator=[validators.gt(0), validators.lt(86_400)])
+    responders_s: float = field(default=2.0, validator=[validators.gt(0), validators.lt(86_400)])
+    retry_s: float = field(default=1.0, validator=[validators.ge(0), validators.lt(86_400)])
 
 
 def _accounts(given: Mapping[str, Account]) -> Mapping[str, Account]:

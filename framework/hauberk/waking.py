@@ -26,7 +26,7 @@ class Waking:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may wake
         self._armed: dict[str, _Wake | None] = {}
 
     def arm(self, request_id: str) -> None:

@@ -79,7 +79,7 @@ class KillSwitch:
     """Holds a state that rises and never sinks. May be used from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may report
         self._state = State()
 
     @property

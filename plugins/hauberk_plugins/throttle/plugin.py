@@ -110,9 +110,12 @@ class ThrottlePlugin(Plugin):
                 lease_ns=int(config.lease_s * 1e9), max_waiting=config.max_waiting
             )
 
+        # One of the venue's own, spelt out, is the same exchange and the same budget.
+        base = "" if account.base_url.rstrip("/") in venue.bases else account.base_url.rstrip("/")
+
         def meter(window: Window) -> Meter:
             sharer = name if window.scope is Scope.ACCOUNT else ""
-            key = (account.venue, account.base_url, window.name, sharer)
+            key = (account.venue, base, window.name, sharer)
             jitter_ns = config.jitter_ms * 1_000_000
             return self._limiter.meter(key, window, jitter_ns, reshape=is_live)
 
