@@ -56,9 +56,10 @@ class Responses:
         One that fails on HIGH or CRITICAL is owed the incident: until it succeeds, `obstacle`
         stands in the way of every request.
         """
-        outcomes = []
+        outcomes = [outcome for outcome in incident.outcomes if outcome.ok]
+        answered = {outcome.plugin for outcome in outcomes}
         for impl in snapshot.impls("on_incident"):
-            if not impl.part.required:
+            if not impl.part.required or impl.name in answered:
                 continue
             outcome = _answer(impl, incident)
             outcomes.append(outcome)

@@ -218,7 +218,8 @@ class Kernel:
             self.queue(lambda: self.respond(self.contain(incident)))
             return incident
         contained = self._contained(incident)
-        self.queue(lambda: self.respond(contained))
+        # Once more then, for required responders that were not in place yet.
+        self.queue(lambda: self.respond(self._contained(contained)))
         return contained
 
     def incident(

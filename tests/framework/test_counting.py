@@ -218,7 +218,7 @@ def test_what_overruns_the_soft_limit_is_named_and_not_denied(caplog) -> None:
     with make_guard(("slow", Takes(clock, 0.5, 0.5)), clock=clock) as guard:
         be_wary(guard, True)
         guard.clear(ORDER)
-        assert "slow has been judging for 0.500 s" in caplog.text
+        assert "slow.on_request has been running for 0.500 s" in caplog.text
         assert hook(guard, "slow").overruns == 1
         guard.clear(ORDER)
         assert hook(guard, "slow").overruns == 2
@@ -332,7 +332,7 @@ class Named(logging.Handler):
 
 
 def test_a_running_guard_names_a_plugin_that_hangs_while_it_hangs() -> None:
-    clock, hangs, handler = FakeClock(), Hangs(), Named("hangs has been judging for 1.000 s")
+    clock, hangs, handler = FakeClock(), Hangs(), Named("hangs.on_request has been running for 1.000 s")
     logging.getLogger("hauberk").addHandler(handler)
     limits = KernelLimits(warn_after_s=0.01)
     try:

@@ -36,7 +36,7 @@ PATIENCE_S = 30
 MAX_CALLS = 16
 FOREVER = 10**12
 #: Time that a test lets pass while a guard is held up is not the guard's.
-LIMITS = KernelLimits(warn_after_s=1e8, deny_after_s=1e8, responders_s=PATIENCE_S, retry_s=1.0)
+LIMITS = KernelLimits(warn_after_s=80_000.0, deny_after_s=80_000.0, responders_s=PATIENCE_S, retry_s=1.0)
 
 
 #: Whether a call goes on on the event loop, wherever its blocking hooks run.
@@ -330,13 +330,13 @@ class World:
         kernel = self.guard.kernel
         swap, leave = kernel.swap, kernel.leave
 
-        def noted_swap(snapshot: Snapshot, settings_: Any) -> None:
+        def noted_swap(snapshot: Snapshot, settings_: Any, settle: Any = None) -> None:
             names = tuple(impl.name for impl in snapshot.guards)
             assert names[0] == "killswitch"
             assert names[-1] == "throttle"
             orders = self.books.orders
             orders.append((names, Span(self.books.tick())))
-            swap(snapshot, settings_)
+            swap(snapshot, settings_, settle)
             orders[-2][1].end = self.books.tick()
 
         def noted_leave(epoch: int) -> bool:

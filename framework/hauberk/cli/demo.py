@@ -123,7 +123,7 @@ class Bot:
 
 
 def demo(*, options: Options = Options()) -> Answer:
-    """Trade on a sandbox exchange for half a minute and show what Hauberk did.
+    """Trade on a sandbox exchange for a quarter of a minute and show what Hauberk did.
 
     Nothing outside this machine is reached and nothing is left behind. For example:
         hauberk demo
