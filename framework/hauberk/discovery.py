@@ -63,7 +63,9 @@ def discover(config: Config) -> Plan:
     for skip in skipped:
         log.warning("plugin %s is skipped: %s", *skip)
     reserved = RESERVED | frozenset(config.names)
-    return Plan(config.settings, config.plugins, planned, skipped, reserved)
+    return Plan(
+        config.settings, config.plugins, planned, skipped, reserved, config.document.problem
+    )
 
 
 def configs(config: Config | None = None) -> dict[str, type]:

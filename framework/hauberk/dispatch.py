@@ -29,7 +29,7 @@ from hauberk.verdicts import Deny, Verdict, Wait
 log = logging.getLogger("hauberk")
 
 _CREDENTIAL: Final = re.compile(
-    r"(?i)\b(\w*(?:signature|secret|api_?key|token|password|passphrase)\w*=|//(?=[^\s/]*@))[^\s&@]+"
+    r"(?i)(\b\w*(?:signature|secret|api_?key|token|password|passphrase)\w*=|//(?=[^\s/]*@))[^\s&@]+"
 )
 _TYPE_NAME: Final = type.__dict__["__name__"].__get__
 #: One call in so many, by implementation, is timed for the statistics.

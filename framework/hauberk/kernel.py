@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -24,11 +24,13 @@ from hauberk.process import Watchdog, refuse_after_fork
 from hauberk.records import Event, Incident, Severity, to_json
 from hauberk.registry import Impl
 from hauberk.request import Request
-from hauberk.settings import KernelLimits, Settings
+from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.snapshot import Snapshot
 from hauberk.waking import Waking
 
 log = logging.getLogger("hauberk")
+
+SHADOW: Final = "mode is shadow: guards deny nothing and halts stop nothing, they are only logged"
 
 
 class Kernel:
@@ -62,6 +64,8 @@ class Kernel:
         self.watch = Watch(clock.monotonic_ns, 0, 0)
         self._limit(plan.settings.limits)
         self.crew = Crew(self)
+        if plan.settings.mode is Mode.SHADOW:
+            log.warning(SHADOW)
         self.crew.start(plan)
         self.watchdog = Watchdog(self)
         refuse_after_fork(self)
@@ -75,6 +79,8 @@ class Kernel:
 
         Whoever began before is asked again.
         """
+        if settings.mode is Mode.SHADOW and settings is not self.settings:
+            log.warning(SHADOW)
         with self.lock:
             self.snapshot = snapshot
             self.settings = settings

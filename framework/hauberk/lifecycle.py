@@ -138,6 +138,8 @@ class Crew:
         try:
             for planned in plan.planned:
                 self._add(planned, starting)
+                if planned.name == view.settings.ports.get("venues"):
+                    _check_venues(plan, view)
             snapshot = self._arranged(view, plan.order)
         except BaseException:
             self._stop(starting.started)
@@ -221,6 +223,23 @@ class Crew:
         for _, hooks in reversed(items):
             if "on_stop" in hooks:
                 self._kernel.contained(hooks["on_stop"])
+
+
+def _check_venues(plan: Plan, view: View) -> None:
+    """Every account's venue must be known, before anything that counts on it starts.
+
+    Raises:
+        ConfigError: Lists those that are not, and where they stand.
+    """
+    venues = cast(Venues, view.provider("venues"))
+    problems = []
+    for name, account in view.settings.accounts.items():
+        try:
+            venues.venue(account.venue)
+        except HauberkError as error:
+            problems.append(plan.problem(("accounts", name, "venue"), str(error)))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _is_kept(part: Part, view: View) -> bool:

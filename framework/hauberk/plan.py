@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from hauberk.errors import ConfigProblem
 from hauberk.registry import Part
 from hauberk.settings import Settings
 
@@ -48,6 +49,10 @@ class Planned:
         )
 
 
+def _somewhere(path: tuple[str | int, ...], message: str) -> ConfigProblem:
+    return ConfigProblem("the configuration", 0, ".".join(map(str, path)), message)
+
+
 @frozen
 class Plan:
     """Everything that a guard is made from.
@@ -58,6 +63,7 @@ class Plan:
         planned: Every plugin, in order, providers of ports first.
         skipped: Those left out, with the reason.
         reserved: Names that hooks registered at run time may not take.
+        problem: Makes a problem of a path in the configuration and what is wrong there.
     """
 
     settings: Settings
@@ -65,3 +71,6 @@ class Plan:
     planned: Sequence[Planned]
     skipped: Sequence[tuple[str, str]] = ()
     reserved: frozenset[str] = field(default=frozenset())
+    problem: Callable[[tuple[str | int, ...], str], ConfigProblem] = field(
+        default=_somewhere, eq=False, repr=False
+    )
