@@ -129,3 +129,27 @@ def test_the_schema_has_a_section_for_each_plugin_of_the_file(write, tmp_path):
 
 def test_the_schema_of_a_file_that_cannot_be_read_is_that_of_the_built_in_plugins(tmp_path):
     assert "logs" in schema_for(tmp_path / "nowhere.yml")["properties"]
+
+
+def test_an_unknown_venue_is_named_where_it_stands_with_the_nearest_one(write):
+    path = write()
+    path.write_text(path.read_text("utf-8").replace("venue: binance", "venue: binanse"), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        open_guard(path)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (5, "accounts.main.venue")
+    assert "binance" in problem.message
+
+
+def test_a_secret_in_the_place_of_its_reference_is_refused_and_not_repeated(write):
+    path = write()
+    path.write_text(path.read_text("utf-8").replace("secret: env:S", "secret: HUNTER2"), "utf-8")
+    with pytest.raises(ConfigError, match=r"accounts\.main\.secret: is no reference") as caught:
+        open_guard(path)
+    assert "HUNTER2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timeout_s", "warn_after_s", "deny_after_s", "responders_s"])
+def test_a_limit_of_the_kernel_that_no_clock_could_hold_is_refused(write, name):
+    with pytest.raises(ConfigError, match=f"kernel.*{name}"):
+        open_guard(write(extra=f"kernel: {{{name}: 1e300}}\n"))

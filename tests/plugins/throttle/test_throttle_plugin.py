@@ -368,3 +368,18 @@ def test_a_request_that_waits_across_a_reload_is_charged_once(clock: FakeClock) 
         bot.join()
         assert after.on_request(READ.stamped("next", READ.operation)) is None
         assert type(after.on_request(READ.stamped("last", READ.operation))) is Wait
+
+
+def test_a_base_url_spelt_out_is_the_same_budget_per_address(clock: FakeClock) -> None:
+    venue = OpenVenue(sections={"limits": limits(size=3)})
+    accounts = {"main": Account("open"), "other": Account("open", base_url=f"{BASE}/")}
+    plan = make_plan(
+        ("throttle", ThrottlePlugin(ThrottleConfig(jitter_ms=0))),
+        grants=GRANTS, order=ORDERED, accounts=accounts, providers=Providers(venue),
+    )  # fmt: skip
+    with Guard(plan, clock=clock) as guard:
+        for account in ("main", "other", "main"):
+            guard.clear(Request("GET", READ.url, account=account), timeout_s=0)
+        for account in accounts:
+            with pytest.raises(Denied, match="would have to wait"):
+                guard.clear(Request("GET", READ.url, account=account), timeout_s=0)
