@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import importlib
 import itertools
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,7 @@ from hauberk import (
 )
 from hauberk.accounts import Account
 from hauberk.batch import SignedBatch
+from hauberk.cli.scaffold import write_plugin
 from hauberk.command import Command
 from hauberk.context import Context
 from hauberk.errors import MisuseError, SigningError
@@ -713,6 +716,51 @@ class CountsDenials(Budget):
 def test_a_plugin_that_keeps_what_did_not_leave_is_caught(plugin: Any) -> None:
     failed = broken(plugin, Rule.GIVES_BACK, "on_request", examples=50)
     assert "that did not leave" in failed.why
+
+
+@pytest.fixture(scope="module")
+def scaffolded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The plugin that `hauberk plugin new` writes."""
+    folder = tmp_path_factory.mktemp("scaffold") / "it"
+    write_plugin("hauberk-zoo-spacing", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder / "src"))
+        module = importlib.import_module("hauberk_zoo_spacing.plugin")
+        yield next(v for k, v in vars(module).items() if k.endswith("SpacingPlugin"))
+    for name in [name for name in sys.modules if name.startswith("hauberk_zoo_spacing")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("mistake", ["it does nothing", "it takes left as true"])
+def test_a_scaffold_whose_on_end_is_wrong_is_not_blamed_on_threads(
+    scaffolded: Any, mistake: str
+) -> None:
+    def on_end(self: Any, request: Request, left: bool, why: str) -> None:
+        if mistake != "it does nothing":
+            scaffolded.on_end(self, request, True, why)
+
+    wrong = type("Wrong", (scaffolded,), {"on_end": hookimpl(on_end)})
+    with pytest.raises(ConformanceFailed, match="forget all that on_request noted") as caught:
+        check_plugin(wrong)  # as its own test does
+    assert caught.value.rule is Rule.GIVES_BACK
+    assert "that did not leave" in caught.value.why
+
+
+def test_what_a_plugin_meets_on_its_own_too_is_not_blamed_on_threads() -> None:
+    class Filling(Guard):
+        """Holds what its threads' script brings, and no more."""
+
+        def __init__(self) -> None:
+            self.seen = 0
+
+        @hookimpl
+        def on_event(self, event: Event) -> None:
+            self.seen += 1
+            if self.seen > 8:
+                raise RuntimeError("full")
+
+    failed = broken(Filling, Rule.NEVER_RAISES, "on_event", grants=["record"])
+    assert "several threads" not in failed.why
 
 
 def test_a_rule_that_a_plugin_means_to_break_is_skipped() -> None:

@@ -332,7 +332,11 @@ class Named(logging.Handler):
 
 
 def test_a_running_guard_names_a_plugin_that_hangs_while_it_hangs() -> None:
-    clock, hangs, handler = FakeClock(), Hangs(), Named("hangs.on_request has been running for 1.000 s")
+    clock, hangs, handler = (
+        FakeClock(),
+        Hangs(),
+        Named("hangs.on_request has been running for 1.000 s"),
+    )
     logging.getLogger("hauberk").addHandler(handler)
     limits = KernelLimits(warn_after_s=0.01)
     try:

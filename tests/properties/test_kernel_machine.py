@@ -36,7 +36,9 @@ PATIENCE_S = 30
 MAX_CALLS = 16
 FOREVER = 10**12
 #: Time that a test lets pass while a guard is held up is not the guard's.
-LIMITS = KernelLimits(warn_after_s=80_000.0, deny_after_s=80_000.0, responders_s=PATIENCE_S, retry_s=1.0)
+LIMITS = KernelLimits(
+    warn_after_s=80_000.0, deny_after_s=80_000.0, responders_s=PATIENCE_S, retry_s=1.0
+)
 
 
 #: Whether a call goes on on the event loop, wherever its blocking hooks run.

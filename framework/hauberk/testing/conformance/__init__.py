@@ -9,14 +9,15 @@ What the rules mean for a plugin that can only be looked at from outside:
   requests of every shape, responses, logins, incidents and events for each hook by itself, then
   short lives of a guard; hooks are called as the kernel calls them and judged as it judges them.
 - *Within its time budget*: the median of the calls that a bot waits for is at most
-  `limits.warn_after_s`.
+  `limits.warn_after_s`; one that is longer is measured again, since the machine may be busy.
 - *Deterministic for a given clock*: two instances that live the same life on equal clocks answer
   the same, and the plugin's own code calls neither `time.time` nor `datetime.now` nor their like.
 - *Asked twice with one request id, it charges once*: one instance is asked once, another again
   and again under one id while no time passes, as the kernel does when the epoch is raised. Once
   it had no objection it must have none; and from then on both answer every later request alike.
 - *It gives back what did not leave*: one instance sees requests that end with
-  `on_end(left=False)`, another never sees them; from then on both answer alike.
+  `on_end(left=False)`, another never sees them; from then on both answer alike. The last rule's
+  requests are used too, one after another.
 - *Safe from several threads*: threads that are switched between its lines get no more requests
   past it than one thread does, nothing raises, nobody waits for ever, and when all of that is
   dropped it answers like a fresh instance.
@@ -31,7 +32,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -61,6 +62,10 @@ except ModuleNotFoundError:
     Flaky = Exception  # type: ignore[assignment,misc]
 
 __all__ = ["ConformanceFailed", "Rule", "check_plugin"]
+
+#: How often calls are measured until their median is within the budget: a busy machine makes a
+#: plugin look slow, and never quick.
+_MEASURED: Final = 3
 
 
 def check_plugin(
@@ -138,20 +143,23 @@ def _check_loads(stage: Stage) -> list[str]:
 
 
 def _check_calls(stage: Stage, lives: list[SearchStrategy[Script]], examples: int) -> None:
-    took_ns: list[int] = []
-    for life in lives:
-        _search(examples, rules.answers, stage, life, st.just(took_ns))
-    if not took_ns or Rule.IN_TIME in stage.setup.skip:
-        return
-    usual_s = median(took_ns) / 1e9
-    if usual_s > stage.setup.limits.warn_after_s:
-        raise ConformanceFailed(
-            stage.setup.name,
-            "",
-            Rule.IN_TIME,
-            f"the median of {len(took_ns)} calls took {usual_s:.3f} s; a guard that takes longer "
-            f"than {stage.setup.limits.warn_after_s:g} s is named in the log",
-        )
+    medians_s: list[float] = []
+    for _ in range(_MEASURED):
+        took_ns: list[int] = []
+        for life in lives:
+            _search(examples, rules.answers, stage, life, st.just(took_ns))
+        if not took_ns or Rule.IN_TIME in stage.setup.skip:
+            return
+        medians_s.append(median(took_ns) / 1e9)
+        if medians_s[-1] <= stage.setup.limits.warn_after_s:
+            return
+    raise ConformanceFailed(
+        stage.setup.name,
+        "",
+        Rule.IN_TIME,
+        f"the median of {len(took_ns)} calls took {min(medians_s):.3f} s; a guard that takes "
+        f"longer than {stage.setup.limits.warn_after_s:g} s is named in the log",
+    )
 
 
 def _check_charges(

@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final
 
-#: Threads that take longer wait for each other.
+#: Threads of which none comes to another line for so long wait for each other.
 PATIENCE_S: Final = 30.0
+#: So many times as long may they take in all; a machine under load is slow, not stuck.
+_IN_ALL: Final = 10
 #: How long a turn may be away, and how often, until all run free.
 _AWAY_S: Final = 0.02
 _LOST: Final = 12
@@ -43,7 +45,8 @@ def race(
         jobs: What to run.
         is_own: Whether a frame runs code before whose lines threads should switch.
         seed: Decides before which lines, and who is next.
-        patience_s: How long they may take together.
+        patience_s: How long none of them need come to another line; ten times that is how long
+            they may take in all.
 
     Returns:
         What they raised.
@@ -62,14 +65,26 @@ def race(
     try:
         for thread in threads:
             thread.start()
-        until = time.monotonic() + patience_s
-        for thread in threads:
-            thread.join(max(until - time.monotonic(), 0))
+        _await(threads, turns, patience_s)
     finally:
         sys.setswitchinterval(before)
-    if any(thread.is_alive() for thread in threads):
-        raise TimeoutError
     return raised
+
+
+def _await(threads: Sequence[threading.Thread], turns: _Turns, patience_s: float) -> None:
+    """Join them while they get on; seen from the lines they come to, not from the clock alone."""
+    began = moved = time.monotonic()
+    lines = turns.lines
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(patience_s / 10)
+            now = time.monotonic()
+            if turns.lines != lines:
+                lines, moved = turns.lines, now
+            if thread.is_alive() and (
+                now - moved > patience_s or now - began > patience_s * _IN_ALL
+            ):
+                raise TimeoutError
 
 
 def _run(
@@ -99,9 +114,14 @@ def _run(
 
 
 class _Turns:
-    """Whose turn it is."""
+    """Whose turn it is.
+
+    Attributes:
+        lines: How many lines all threads have come to.
+    """
 
     def __init__(self, count: int, seed: int) -> None:
+        self.lines = 0
         self._count = count
         self._changed = threading.Condition()
         self._choice = random.Random(seed)  # noqa: S311 - who is next is no secret
@@ -124,6 +144,7 @@ class _Turns:
     def switch(self, me: int) -> None:
         """Perhaps let another go on, and wait for the turn to come back."""
         with self._changed:
+            self.lines += 1
             is_due = self._choice.random() < (_OFTEN if self._switches < _MANY else _SELDOM)
             if self._lost >= _LOST:
                 pause_s = _PAUSE_S if is_due else 0.0
@@ -137,6 +158,7 @@ class _Turns:
     def leave(self, me: int) -> None:
         """Give the turn up for good."""
         with self._changed:
+            self.lines += 1  # it came to its end
             if self._turn == me:
                 self._hand_on()
 
