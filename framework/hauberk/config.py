@@ -32,6 +32,11 @@ _REFERENCE: Final = re.compile(r"(?:env|vault|keyring|file):.+\Z")
 _BASE_URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
 
 
+#: What an account may be allowed; the kernel decides about the others by itself.
+_CAPABILITIES: Final = ("read", "trade", "cancel", "transfer", "withdraw", "admin")
+_ALLOWED: Final = re.compile(r"accounts\..+\.allow\.[0-9]+\Z")
+
+
 class Grant(StrEnum):
     """What a plugin may be granted beyond objecting."""
 
@@ -177,7 +182,8 @@ def _structured(document: Document, kind: Any, at: KeyPath, problems: list[Confi
     try:
         return structure(document, kind, at)
     except ConfigError as error:
-        problems += error.problems
+        # What `allow` lists is for _check_accounts to judge: not every operation may stand there.
+        problems += [p for p in error.problems if kind is not Account or not _ALLOWED.match(p.path)]
         return None
 
 
@@ -197,8 +203,21 @@ def _check_plugins(config: Config) -> _Wrong:
         if name in RESERVED and name not in BUILTINS:
             yield at, f"{name!r} is a reserved name, and no plugin of this version bears it"
         elif name not in known:
-            near = nearest(name, known)
-            yield at, f"{shown(name)} is no built-in and of no distribution in third_party{near}"
+            hint = _offers(name) or nearest(name, known)
+            yield at, f"{shown(name)} is no built-in and of no distribution in third_party{hint}"
+
+
+def _offers(name: str) -> str:
+    """Name the installed distributions that offer a plugin, and the line that lets one in."""
+    from hauberk.discovery import installed  # which imports this module
+
+    found = [
+        f"; {owner} {version} offers it: if you trust it, add under `third_party:` "
+        f"`{owner}: {{plugins: [{name}]}}`"
+        for owner, version, names in installed()
+        if name in names and _NAME.match(name) and _DISTRIBUTION.match(owner)
+    ]
+    return "".join(found)
 
 
 def _check_ports(config: Config) -> _Wrong:
@@ -249,8 +268,8 @@ def _check_accounts(config: Config) -> _Wrong:
             yield at, f"{shown(name)} is no name: letters, digits, and . _ - within"
         allow = account.get("allow")
         for index, operation in enumerate(allow if isinstance(allow, list) else ()):
-            if operation in ("public", "reduce", "unknown"):
-                yield (*at, "allow", index), f"{operation!r} is not an account's to be allowed"
+            if wrong := _wrong_capability(operation):
+                yield (*at, "allow", index), wrong
         signer = account.get("signer", "signing")
         if signer not in config.plugins:
             near = nearest(str(signer), config.plugins)
@@ -265,6 +284,18 @@ def _check_accounts(config: Config) -> _Wrong:
         url = account.get("base_url")
         if isinstance(url, str) and url and (wrong := _wrong_base(url)):
             yield (*at, "base_url"), wrong
+
+
+def _wrong_capability(value: object) -> str:
+    """Say what is wrong with an entry of `allow`."""
+    listed = ", ".join(_CAPABILITIES)
+    if isinstance(value, dict | list):
+        return f"expected one of {listed}, not a {'mapping' if isinstance(value, dict) else 'list'}"
+    if value in ("public", "reduce", "unknown"):
+        return f"{value!r} is not an account's to be allowed: {listed} are"
+    if value in _CAPABILITIES:
+        return ""
+    return f"{shown(value)} is not one of {listed}{nearest(str(value), _CAPABILITIES)}"
 
 
 def _entries(document: Document, key: str) -> list[tuple[str, dict[str, Any]]]:

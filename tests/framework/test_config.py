@@ -170,6 +170,15 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
             "2 accounts.a.signer: signer 'signing' is not listed in plugins",
         ),
         (
+            LIST + "accounts: {a: {venue: x, allow: [read, trad]}}",
+            "2 accounts.a.allow.1: 'trad' is not one of read, trade, cancel, transfer, withdraw, "
+            "admin; did you mean 'trade'?",
+        ),
+        (
+            LIST + "accounts: {a: {venue: x, allow: [{}]}}",
+            "2 accounts.a.allow.0: expected one of read, trade, cancel, transfer, withdraw, admin",
+        ),
+        (
             LIST + "accounts: {a: {venue: x, allow: [read, unknown]}}",
             "2 accounts.a.allow.1: 'unknown' is not an account's to be allowed",
         ),

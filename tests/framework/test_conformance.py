@@ -759,7 +759,7 @@ def test_what_a_plugin_meets_on_its_own_too_is_not_blamed_on_threads() -> None:
             if self.seen > 8:
                 raise RuntimeError("full")
 
-    failed = broken(Filling, Rule.NEVER_RAISES, "on_event", grants=["record"])
+    failed = broken(Filling, Rule.NEVER_RAISES, "on_event", grants=["record"], examples=64)
     assert "several threads" not in failed.why
 
 

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from hauberk import Denied, Operation, Request
 from hauberk.accounts import Account
-from hauberk.errors import StartFailed
+from hauberk.errors import ConfigError
 from hauberk.testing import FakeClock, GuardFactory, MemoryStore, check_plugin
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +74,7 @@ def test_an_account_without_hours_is_told_so(guard: GuardFactory) -> None:
 
 
 def test_hours_for_an_account_that_is_not_there_stop_the_start(guard: GuardFactory) -> None:
-    with pytest.raises(StartFailed, match=r"trading_hours\.accounts\.crypto: there is no such"):
+    with pytest.raises(ConfigError, match=r"trading_hours\.accounts\.crypto: there is no such"):
         guard(("trading_hours", TradingHoursPlugin(CONFIG)), required=["trading_hours"])
 
 

@@ -7,13 +7,14 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Final, Literal, TypeAlias, cast
 
 from attrs import frozen
 
 from hauberk.accounts import DEFAULT_ALLOW
 from hauberk.discovery import installed
-from hauberk.errors import CredentialsMissing, HauberkError
+from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
 from hauberk.guard import Guard
 from hauberk.plan import Plan
 from hauberk.ports import Keys
@@ -24,7 +25,7 @@ OK: Final = "ok"
 WARN: Final = "warn"
 FAIL: Final = "fail"
 _MEND: Final = "mend it, or take it out"
-_SET: Final = "set it in one of these places; a file needs chmod 600"
+_SET: Final = "set it in one of these places"
 
 
 @frozen
@@ -54,9 +55,10 @@ def all_checks(config: Path, plan: Plan) -> Iterator[Check]:
     yield Check("Python", OK, ".".join(map(str, sys.version_info[:3])))
     yield check_file(config)
     if plan.settings.mode is Mode.SHADOW:
-        yield Check("mode", WARN, "shadow: nothing is denied", "set `mode: enforce`")
+        yield Check("mode", WARN, "shadow: guards deny nothing", "set `mode: enforce`")
     if plan.settings.state_dir is not None:
         yield check_state(plan.settings.state_dir)
+    yield check_policy(plan)
     yield from check_plugins(plan)
     yield from check_running(plan)
 
@@ -103,6 +105,17 @@ def _state(state: Path) -> Check:
     return Check(what, OK, str(state))
 
 
+def check_policy(plan: Plan) -> Check:
+    """Whether anything looks at what accounts may do: the kernel leaves that to `policy`."""
+    if "policy" in plan.order:
+        return Check("policy", OK, "listed")
+    found = (
+        "nothing limits what accounts may do: `allow` has no effect, and endpoints that the venue "
+        "file does not know are signed"
+    )
+    return Check("policy", FAIL, found, "add policy to plugins")
+
+
 def check_plugins(plan: Plan) -> Iterator[Check]:
     """What is left out, and what is installed and not named."""
     for name, reason in plan.skipped:
@@ -115,9 +128,15 @@ def check_plugins(plan: Plan) -> Iterator[Check]:
 
 
 def check_running(plan: Plan) -> Iterator[Check]:
-    """Start the plugins as a bot would, and look at the accounts."""
+    """Start the plugins as a bot would, and look at the accounts.
+
+    Raises:
+        ConfigError: A plugin cannot use its section.
+    """
     try:
         guard = Guard(plan)
+    except ConfigError:  # every problem has its line, which a check has no place for
+        raise
     except HauberkError as error:
         yield Check("plugins", FAIL, str(error), "mend what it says, then run doctor again")
         return
@@ -154,7 +173,14 @@ def check_keys(keys: Keys, account: str) -> Check:
     try:
         keys.credentials(account)
     except CredentialsMissing as error:
-        return Check(what, FAIL, str(error), _SET)
+        return Check(what, FAIL, str(error), error.remedy or _where(error))
     except HauberkError as error:
-        return Check(what, FAIL, str(error), "mend what it says")
+        # The command that mends it, where the error has one.
+        command = str(error).rpartition("; run: ")[2] if "; run: " in str(error) else ""
+        return Check(what, FAIL, str(error), command or "mend what it says")
     return Check(what, OK, "found")
+
+
+def _where(error: CredentialsMissing) -> str:
+    files = [place for place in error.looked_in if place.startswith("/")]
+    return f"{_SET}; for a file: chmod 600 {' '.join(map(quote, files))}" if files else _SET

@@ -134,11 +134,11 @@ def _notes(document: dict[str, Any]) -> Iterator[str]:
     yield ""
     for skip in document["skipped"]:
         yield f"skipped: {skip['plugin']}: {skip['reason']}"
+    loaded = {(plugin["distribution"], plugin["plugin"]) for plugin in document["plugins"]}
     for offer in document["installed"]:
-        names = ", ".join(offer["plugins"])
-        yield (
-            f"installed: {offer['distribution']} {offer['version']} offers {names}; only what "
-            "`third_party:` names is loaded"
-        )
+        origin = f"{offer['distribution']} {offer['version']}"
+        if rest := [name for name in offer["plugins"] if (origin, name) not in loaded]:
+            names = ", ".join(rest)
+            yield f"installed: {origin} offers {names}; only what `third_party:` names is loaded"
     if not document["processes"]:
         yield "No bot has left counts here yet: calls and times appear while one runs."

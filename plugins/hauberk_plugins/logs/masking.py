@@ -19,12 +19,24 @@ _MAX_DEPTH: Final = 20
 
 _WORDS: Final = (
     r"signature|secret|token|passw(?:or)?d|passphrase|authorization|api[-_]?key|private[-_]?key"
-    r"|credentials?|cookie|mnemonic"
+    r"|cookie|mnemonic"
 )
-_NAME: Final = re.compile(rf"{_WORDS}|keys?$|^(?:sign?|auth|otp|pin|seed)$", re.IGNORECASE)
+_NAME: Final = re.compile(
+    rf"{_WORDS}|(?:credential|key)s?$|^(?:sign?|auth|otp|pin|seed)$", re.IGNORECASE
+)
+_STEM: Final = rf"(?:{_WORDS}|(?<![a-z])key)"
+# A plural, a key's own kind, or a part set off; so not `TokenExpired` or `tokenizer`.
+_ENDING: Final = r"(?:s|\d{1,3}|[-_]?(?:key|value|hash|id)|[-_][\w-]{1,19})?"
+_QUOTE: Final = r"\\?[\"']"
+_IS: Final = rf"(?:{_QUOTE})?\s{{0,3}}(?:=|%3d)"
+_COMMA: Final = rf",(?=\s?{_QUOTE})"
 # A name, then = : or %3D (or, in the repr of a pair, a comma), then a value, perhaps in quotes.
+# Prose has colons and commas too: before one, a name without quotes is a whole credential word,
+# and `credentials`, of which errors speak, is none.
 _PAIR: Final = re.compile(
-    rf"((?:{_WORDS}|(?<![a-z])key)[\w-]{{0,20}}\\?[\"']?\s{{0,3}}(?:[=:]|%3d|,(?=\s?\\?[\"']))\s{{0,3}}"
+    rf"((?:{_STEM}[\w-]{{0,20}}(?:{_IS}|{_QUOTE}\s{{0,3}}:)"
+    rf"|{_STEM}{_ENDING}(?:{_QUOTE})?\s{{0,3}}(?::|{_COMMA})"
+    rf"|credentials?(?:{_IS}|{_QUOTE}\s{{0,3}}(?::|{_COMMA})))\s{{0,3}}"
     r"(?:(?:bearer|basic|hmac)\s{1,3})?)"
     r"(\\?\"[^\"]*\"?|\\?'[^']*'?|[^\s\"'&,;)}\]]+)",
     re.IGNORECASE,

@@ -65,7 +65,7 @@ def test_missing_keys_are_named_with_where_they_were_looked_for(checks, config):
     assert found["status"] == "fail"
     for part in ("'main'", "env:BINANCE_KEY", "the environment", str(config.parent / ".env")):
         assert part in found["found"]
-    assert "chmod 600" in found["remedy"]
+    assert found["remedy"].endswith(f"chmod 600 {config.parent / '.env'}")
 
 
 def test_a_dotenv_file_that_others_can_read_is_refused_with_the_chmod(checks, config):
@@ -74,16 +74,16 @@ def test_a_dotenv_file_that_others_can_read_is_refused_with_the_chmod(checks, co
     dotenv.chmod(0o644)
     found = checks()["keys of main"]
     assert found["status"] == "fail"
-    assert f"chmod 600 {dotenv}" in found["found"]
+    assert found["remedy"] == f"chmod 600 {dotenv}"
 
 
-def test_a_secret_in_the_place_of_its_reference_is_not_shown(checks, edit, monkeypatch):
+def test_a_secret_in_the_place_of_its_reference_is_not_shown(hauberk, config, edit, monkeypatch):
     monkeypatch.setenv("BINANCE_KEY", "k")
     edit("env:BINANCE_SECRET", "s3cr3tS3CR3T")
-    found = checks()["keys of main"]
-    assert found["status"] == "fail"
-    assert "accounts.main.secret: this is not a reference" in found["found"]
-    assert "s3cr3t" not in found["found"]
+    ran = hauberk("doctor", "--config", config, "--json")
+    assert ran.status == 2
+    assert [problem["path"] for problem in ran.document["problems"]] == ["accounts.main.secret"]
+    assert "s3cr3t" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -140,7 +140,17 @@ def test_shadow_mode_is_a_warning(checks, edit, keys):
     edit("mode: enforce", "mode: shadow")
     found = checks()["mode"]
     assert found["status"] == "warn"
-    assert "nothing is denied" in found["found"]
+    assert "guards deny nothing" in found["found"]
+
+
+def test_a_guard_without_policy_fails(checks, edit, keys):
+    edit("policy, bots", "bots")
+    edit("required: [killswitch, policy,", "required: [killswitch,")
+    edit("  policy: []\n", "")
+    found = checks()["policy"]
+    assert found["status"] == "fail"
+    assert "`allow` has no effect" in found["found"]
+    assert found["remedy"] == "add policy to plugins"
 
 
 def test_an_account_that_may_move_funds_is_a_warning(checks, edit, keys):
@@ -157,12 +167,14 @@ def test_no_accounts_are_a_warning(checks, config, edit, keys):
     assert checks()["accounts"]["status"] == "warn"
 
 
-def test_an_unknown_venue_fails_and_hides_nothing_else(checks, edit):
+def test_an_unknown_venue_exits_2_with_its_line_and_the_one_that_was_meant(hauberk, config, edit):
     edit("venue: binance", "venue: binanse")
-    found = checks()
-    assert found["plugins"]["status"] == "fail"
-    assert "binanse" in found["plugins"]["found"]
-    assert found["configuration"]["status"] == "ok"
+    ran = hauberk("doctor", "--config", config, "--json")
+    assert ran.status == 2
+    (problem,) = ran.document["problems"]
+    assert problem["path"] == "accounts.main.venue"
+    assert problem["line"] > 1
+    assert "did you mean 'binance'?" in problem["message"]
 
 
 def test_a_plugin_that_is_not_installed_is_a_warning(checks, edit, keys):
@@ -184,6 +196,22 @@ def test_a_plugin_that_does_not_start_is_a_warning(checks, third_party, keys):
     assert found["plugin quiet"]["status"] == "warn"
     assert "no clock" in found["plugin quiet"]["found"]
     assert found["plugins"]["status"] == "ok"
+
+
+def test_a_section_that_its_plugin_cannot_use_exits_2_with_its_problems(
+    hauberk, config, third_party, keys
+):
+    third_party("""
+        from hauberk.errors import ConfigError, ConfigProblem
+
+        class Quiet(Base):
+            @hookimpl
+            def on_start(self, context):
+                raise ConfigError([ConfigProblem("hauberk.yml", 7, "quiet", "no such hour")])
+    """)
+    ran = hauberk("doctor", "--config", config, "--json")
+    assert ran.status == 2
+    assert [problem["message"] for problem in ran.document["problems"]] == ["no such hour"]
 
 
 def test_a_required_plugin_that_does_not_start_fails(checks, third_party, edit, keys):

@@ -64,6 +64,33 @@ def test_each_plugin_says_where_it_is_from_what_it_is_granted_and_what_it_hooks(
     assert signing["problem"] == ""
 
 
+def test_only_what_is_installed_and_not_loaded_is_told_of(hauberk, config, third_party, edit):
+    third_party("""
+        class Quiet(Base):
+            pass
+    """)
+    assert "quiet-hours 1.2 offers" not in hauberk("plugins", "--config", config).out
+    edit("third_party:\n  quiet-hours: {plugins: [quiet], grants: []}", "third_party: {}")
+    edit("policy, quiet, bots", "policy, bots")
+    assert "installed: quiet-hours 1.2 offers quiet; only what `third_party:` names" in " ".join(
+        hauberk("plugins", "--config", config).out.split()
+    )
+
+
+def test_what_is_listed_and_not_let_in_is_told_with_the_line_to_add(
+    hauberk, config, third_party, edit
+):
+    third_party("raise SystemExit('imported')\n")
+    edit("third_party:\n  quiet-hours: {plugins: [quiet], grants: []}", "third_party: {}")
+    ran = hauberk("plugins", "--config", config, "--json")
+    assert ran.status == 2
+    (message,) = [problem["message"] for problem in ran.document["problems"]]
+    assert message == (
+        "'quiet' is no built-in and of no distribution in third_party; quiet-hours 1.2 offers it: "
+        "if you trust it, add under `third_party:` `quiet-hours: {plugins: [quiet]}`"
+    )
+
+
 def test_nothing_is_started_and_nothing_changed(show, third_party, config):
     third_party("""
         class Quiet(Base):

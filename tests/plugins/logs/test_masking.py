@@ -60,6 +60,43 @@ def test_credentials_in_text_are_hidden(text: str) -> None:
     assert HIDDEN in clean(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CredentialsMissing: account 'main': env:BINANCE_KEY is not set (looked in .env)",
+        "hauberk.errors.CredentialsMissing: account 'main': its key is not set",
+        '{"error": "CredentialsMissing", "message": "account \'main\'"}',
+        "no credentials: account 'main' has none",
+        "TokenExpired: log in again",
+        "tokenizer: bpe",
+        "SecretsMissing: see hauberk.yml",
+    ],
+)
+def test_a_word_of_prose_that_contains_one_hides_nothing(text: str) -> None:
+    assert clean(text) == text
+    assert masked(["CredentialsMissing", text]) == ["CredentialsMissing", text]
+
+
+@pytest.mark.parametrize("mark", ["=", ": ", ":", " = ", "%3D"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("signature", "secret", "api_key", "apikey", "apiKey", "x-mbx-apikey", "X-MBX-APIKEY"),
+        *("token", "password", "passphrase", "authorization", "client_secret", "secretKey"),
+        *("api_key_live", "secret_id", "password2", "private-key", "BINANCE_SECRET", "tokens"),
+    ],
+)
+def test_a_whole_credential_word_before_a_value_hides_it(name: str, mark: str) -> None:
+    assert clean(f"sent {name}{mark}{SECRET} to it") == f"sent {name}{mark}{HIDDEN} to it"
+
+
+@pytest.mark.parametrize("quote", ['"', "'", '\\"'])
+@pytest.mark.parametrize("name", ["secret", "apiKey", "tokenOfTheDay", "credential", "credentials"])
+def test_so_does_one_in_json_or_in_the_repr_of_a_mapping(name: str, quote: str) -> None:
+    text = f"{{{quote}{name}{quote}: {quote}{SECRET}{quote}}}"
+    assert clean(text) == f"{{{quote}{name}{quote}: {HIDDEN}}}"
+
+
 def test_what_stands_beside_a_credential_stays() -> None:
     shown = clean(f"POST /order?symbol=BTCUSDT&signature={SECRET}&x=1 failed")
     assert shown == f"POST /order?symbol=BTCUSDT&signature={HIDDEN}&x=1 failed"
