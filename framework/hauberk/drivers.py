@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from hauberk import dispatch, offloop
 from hauberk.dispatch import Finding, HookFailed
-from hauberk.errors import Denied
+from hauberk.errors import Denied, HauberkError
 from hauberk.kernel import Kernel
 from hauberk.protocol import (
     Ask,
@@ -135,8 +135,9 @@ class Drivers:
         try:
             return dispatch.sign(step.signer, step.request, step.frame)
         except HookFailed as failure:
-            # Without its cause: a signer's exception may quote a secret, and bots log tracebacks.
-            raise Denied(step.signer.name, failure.why, None, step.request.id) from None
+            # Another's exception may quote a secret, and bots log tracebacks: only ours is named.
+            cause = failure.cause if isinstance(failure.cause, HauberkError) else None
+            raise Denied(step.signer.name, failure.why, None, step.request.id) from cause
 
     def _tell(self, step: Tell) -> None:
         if (event := self._event(step)) is not None:
