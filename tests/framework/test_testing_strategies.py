@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from hauberk import Request, Response, Secret
+from hauberk import Operation, Request, Response, Secret
 from hauberk.testing import make_guard, strategies
 from hauberk.testing.ports import OpenVenue
 
@@ -51,6 +51,19 @@ def test_a_guard_of_the_kit_clears_every_request() -> None:
             assert cleared.judged == request.stamped(cleared.id, request.operation)
 
         check()
+
+
+def test_the_longest_path_and_the_longest_parameters_still_make_what_a_guard_clears() -> None:
+    """Drawn together so seldom that the property above would come across them once a month."""
+    longest = "\U0010ffff" * 12
+    pairs = tuple((f"{n}{longest[1:]}", longest) for n in range(4))
+    base = OpenVenue().bases[0]
+    with make_guard() as guard:
+        for operation in Operation:
+            made = strategies._request(
+                ("GET", pairs, b""), operation, strategies.LONGEST_PATH, (), "main", "id-1", base
+            )
+            guard.clear(made)
 
 
 @given(strategies.requests(account_names=("a", "b"), base="https://other.test"))
