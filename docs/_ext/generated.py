@@ -68,7 +68,7 @@ class _Hook:
         signature = str(inspect.signature(function)).replace("'", "")
         self.signature = re.sub(r"\(self(, )?", "(", signature)
         self.role = self._paragraph(_ROLE)
-        self.failure = self._paragraph(_FAILURE, required=name not in ("on_commands",))
+        self.failure = self._paragraph(_FAILURE)
 
     def row(self) -> tuple[str, ...]:
         from hauberk.registry import ASYNC_HOOKS, BOT_HOOKS, HOOK_GRANTS
@@ -97,11 +97,11 @@ class _Hook:
         parts.append(f"**On failure.** {_capital(self.failure)}")
         return "\n\n".join(parts)
 
-    def _paragraph(self, start: str, *, required: bool = True) -> str:
+    def _paragraph(self, start: str) -> str:
         found = [p for p in self.doc.split("\n\n") if p.startswith(start)]
-        if not found and required:
+        if not found:
             raise ValueError(f"the docstring of {self.name} has no paragraph {start!r}")
-        return _joined(found[0].removeprefix(start)) if found else ""
+        return _joined(found[0].removeprefix(start))
 
 
 # Configuration.

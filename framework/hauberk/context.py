@@ -109,8 +109,9 @@ class Context:
         """Report an incident under the plugin's name.
 
         Returns:
-            The incident with its outcomes; without, when called from inside a guard, since it is
-            then dispatched when the guard has returned.
+            The incident with what each responder did. From inside a guard, only with what the
+            required ones did, and that only for `HIGH` and `CRITICAL`: the rest follows when the
+            guard has returned.
         """
         return self._kernel.report(self.name, title, severity, details)
 

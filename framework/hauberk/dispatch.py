@@ -1,6 +1,6 @@
 """The only place that calls a hook.
 
-pluggy's own loop lets any plugin turn, swallow, reorder or silence a denial (FACTS 1). This one
+pluggy's own loop lets any plugin turn, swallow, reorder or silence a denial. This one
 asks in the snapshot's order, stops at the first objection, takes nothing for an answer but exact
 types, attributes every failure, and lets nobody say "allow".
 """

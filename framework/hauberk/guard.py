@@ -159,8 +159,9 @@ class Guard:
             details: Any JSON-able mapping; secrets are masked.
 
         Returns:
-            The incident with what each responder did; without, when called from inside a guard,
-            since it is then dispatched when the guard has returned.
+            The incident with what each responder did. From inside a guard, only with what the
+            required ones did, and that only for `HIGH` and `CRITICAL`: the rest follows when the
+            guard has returned.
         """
         return self._kernel.report("bot", title, severity, details)
 

@@ -1,7 +1,8 @@
 """The ports: what plugins need of each other, by protocol, never by import.
 
 A plugin reaches them through its `Context`, each only with the grant of its name. `hauberk.yml`
-names each port's provider; `hauberk.testing` has one in memory for each.
+names each port's provider; `hauberk.testing` has one in memory for each but
+`transport`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The request and the response: deeply immutable, of exact types.
 
 `Request` is tuple-backed rather than an attrs class: its fields cannot be assigned even through
-`object.__setattr__`, so what one hook was shown is what the next is shown (FACTS 1.4).
+`object.__setattr__`, so what one hook was shown is what the next is shown.
 """
 
 from __future__ import annotations
@@ -190,6 +190,11 @@ class Request(_RequestFields):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, tuple(self)
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL without a query."""
+    return url[url.index("/", url.index("//") + 2) :]
 
 
 def url_problem(url: object) -> str | None:

@@ -821,7 +821,7 @@ def test_ctrl_c_while_details_are_read_is_not_taken_for_a_hostile_value() -> Non
 
 
 def test_names_that_a_log_records_uses_itself_are_just_names() -> None:
-    """The guide's handler lost the incident over `extra={"message": …}` (FACTS 7)."""
+    """The guide's handler lost the incident over `extra={"message": …}`."""
     details = {"name": "n", "message": "m", "args": 1, "asctime": None}
     assert json.loads(to_json(details)) == details
 

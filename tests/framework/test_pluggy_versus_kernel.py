@@ -1,4 +1,4 @@
-"""What plain pluggy does to a security pipeline (FACTS 1.1 to 1.8), and the kernel does not.
+"""What plain pluggy does to a security pipeline, and the kernel does not.
 
 Each pair first shows pluggy failing in exactly that way, so that the kernel's own loop is not
 kept for a reason that has gone away.

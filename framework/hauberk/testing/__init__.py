@@ -1,6 +1,6 @@
 """The kit for plugin authors: a clock, ports in memory, guards in one line, and conformance.
 
-Installed with `pip install hauberk[testing]`, pytest finds the fixtures by itself:
+Installed with the extra `testing`, pytest finds the fixtures by itself:
 
     def test_it_keeps_the_contract() -> None:
         check_plugin(QuietHoursPlugin)

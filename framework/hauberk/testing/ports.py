@@ -1,4 +1,4 @@
-"""Every port, in memory."""
+"""Every port but `transport`, in memory."""
 
 from __future__ import annotations
 

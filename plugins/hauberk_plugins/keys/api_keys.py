@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from attrs import frozen
@@ -63,20 +64,28 @@ class APIKeyManager:
             ConfigError: A dotenv file that is needed may not be used: says what to do.
         """
         configured = self._accounts().get(account)
-        held = self._held.get(account)
-        if held is not None and held.account is configured and self._monotonic_ns() < held.until_ns:
-            return held.credentials
-        with self._resolving:
-            return self._resolved(account, configured)
+        if (held := self._fresh(account, configured)) is not None:
+            return held
+        with self._resolving:  # whoever waited here finds what the one before resolved
+            return self._fresh(account, configured) or self._resolved(account, configured)
+
+    def _fresh(self, name: str, account: Account | None) -> Credentials | None:
+        held = self._held.get(name)
+        if held is None or held.account is not account or self._monotonic_ns() >= held.until_ns:
+            return None
+        return held.credentials
 
     def _resolved(self, name: str, account: Account | None) -> Credentials:
         if account is None:
             raise CredentialsMissing(name, "the account", ("hauberk.yml",), "add the account")
         now_ns = self._monotonic_ns()
+        # Each file is read once, so that a key is never paired with another rotation's secret.
+        read = cache(lambda file: file.values())
+        passphrase = account.passphrase
         found = Credentials(
-            self._secret(name, "key", account.key),
-            self._secret(name, "secret", account.secret),
-            self._secret(name, "passphrase", account.passphrase) if account.passphrase else None,
+            self._secret(name, "key", account.key, read),
+            self._secret(name, "secret", account.secret, read),
+            self._secret(name, "passphrase", passphrase, read) if passphrase else None,
         )
         held = self._held.get(name)
         if held is not None and held.credentials == found:
@@ -84,7 +93,13 @@ class APIKeyManager:
         self._held[name] = _Held(account, found, now_ns + FRESH_NS)
         return found
 
-    def _secret(self, account: str, what: str, reference: str) -> Secret:
+    def _secret(
+        self,
+        account: str,
+        what: str,
+        reference: str,
+        read: Callable[[Dotenv], Mapping[str, Secret]],
+    ) -> Secret:
         if not reference:
             remedy = f"add `{what}: env:NAME` to the account"
             raise CredentialsMissing(account, f"its {what}", ("hauberk.yml",), remedy)
@@ -95,6 +110,6 @@ class APIKeyManager:
             return Secret(value.encode("utf-8", "surrogateescape"))
         for file in self._files:
             looked_in.append(str(file.path))
-            if (secret := file.values().get(name)) is not None:
+            if (secret := read(file).get(name)) is not None:
                 return secret
         raise CredentialsMissing(account, reference, looked_in)

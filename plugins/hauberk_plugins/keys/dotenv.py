@@ -32,10 +32,6 @@ class Dotenv:
     def __repr__(self) -> str:
         return f"Dotenv({str(self.path)!r})"
 
-    def stand_in(self, folder: Path) -> None:
-        """Take the path, if it is relative, as relative to a folder."""
-        self.path = folder / self.path
-
     def values(self) -> Mapping[str, Secret]:
         """Read the file again, and parse it if its bytes have changed.
 
@@ -81,7 +77,7 @@ class Dotenv:
             )
 
     def _parsed(self, content: bytes) -> Mapping[str, Secret]:
-        from dotenv import dotenv_values  # 20 ms that accounts without a dotenv file need not pay
+        from dotenv import dotenv_values  # late: who has no such file need not wait for it
 
         text = content.decode("utf-8-sig", "surrogateescape")
         if any("\udc80" <= character <= "\udcff" for character in text):

@@ -35,16 +35,16 @@ class KeysPlugin(Plugin):
     provides: ClassVar[dict[str, str]] = {"keys": "manager"}
 
     def __init__(self, config: KeysConfig) -> None:
-        self._dotenv = [] if config.dotenv is None else [Dotenv(config.dotenv)]
-        self.manager = APIKeyManager(_not_started, _not_started, os.environ, self._dotenv)
+        self._dotenv = config.dotenv
+        self.manager = APIKeyManager(_not_started, _not_started, os.environ)
 
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where accounts, time and the folder of `hauberk.yml` are."""
-        for file in self._dotenv:
-            file.stand_in(context.folder)
-        clock_ns = context.clock.monotonic_ns
-        self.manager = APIKeyManager(lambda: context.accounts, clock_ns, os.environ, self._dotenv)
+        files = [] if self._dotenv is None else [Dotenv(context.folder / self._dotenv)]
+        self.manager = APIKeyManager(
+            lambda: context.accounts, context.clock.monotonic_ns, os.environ, files
+        )
 
 
 def _not_started() -> NoReturn:

@@ -31,7 +31,7 @@ class UnusableReference(HauberkError):
 
     def __str__(self) -> str:
         return (
-            f"accounts.{self.account}.{self.what}: {self._why}; "
+            f"the {self.what} of account {self.account!r} cannot be used, since {self._why}; "
             f"available are: {', '.join(AVAILABLE)}"
         )
 

@@ -10,7 +10,7 @@ from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident, Outcome, Severity
 from hauberk.request import Request
 from hauberk.verdicts import Deny
-from hauberk_plugins.killswitch.memory import load, save
+from hauberk_plugins.killswitch.stored import load, save
 from hauberk_plugins.killswitch.switch import KillSwitch, Level
 
 #: How long after a failure it is stored again, at the earliest.

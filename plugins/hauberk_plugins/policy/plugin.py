@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hauberk.context import Context
 from hauberk.hooks import Plugin, hookimpl
-from hauberk.request import Operation, Request
+from hauberk.request import Operation, Request, path_of
 from hauberk.verdicts import Deny
 from hauberk_plugins.policy.capabilities import Policy
 
@@ -29,12 +29,8 @@ class PolicyPlugin(Plugin):
         if request.operation is Operation.UNKNOWN:
             return Deny(
                 f"the map of venue {account.venue!r} does not know {request.method} "
-                f"{_path(request.url)}, so nobody can say what it does; if it is safe, add it to "
+                f"{path_of(request.url)}, so nobody can say what it does; if it is safe, add it to "
                 "`operations` in the venue's file"
             )
         objection = self._policy.objection(request.account, account.allow, request.operation)
         return Deny(objection) if objection else None
-
-
-def _path(url: str) -> str:
-    return url[url.find("/", url.find("//") + 2) :]

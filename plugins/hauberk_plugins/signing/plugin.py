@@ -43,9 +43,9 @@ class SigningPlugin(Plugin):
     def on_start(self, context: Context) -> None:
         """Read the schemes of its accounts, so that a faulty one stops the start."""
         self._context = context
-        for account in context.accounts.values():
+        for name, account in context.accounts.items():
             if account.signer == context.name:
-                read_scheme(context.venues.venue(account.venue))
+                self._signer(context, name, account)
 
     @hookimpl
     def on_stop(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
-from hauberk.request import MAX_URL, Pairs, Request
+from hauberk.request import MAX_URL, Pairs, Request, path_of
 from hauberk.secret import Secret
 from hauberk_plugins.signing.encode import encode
 from hauberk_plugins.signing.mac import Mac
@@ -81,7 +81,7 @@ class RequestSigner:
         if ready is None or ready.credentials is not credentials:
             ready = self._ready[request.account] = _Ready(self._scheme, credentials)
         keyed = self._keyed.get(request.method)
-        if keyed is not None and _path(request.url) in keyed:
+        if keyed is not None and path_of(request.url) in keyed:
             return self._placed(request, encode(request.params), ready)
         if not self._reserved.isdisjoint(given):
             raise self._taken(request)
@@ -164,10 +164,6 @@ class RequestSigner:
             if name.lower() in taken:
                 raise SigningError(f"header {name} is set by signing: leave it out")
         return given + added
-
-
-def _path(url: str) -> str:
-    return url[url.index("/", url.index("//") + 2) :]
 
 
 def _repeated(params: Pairs) -> str:

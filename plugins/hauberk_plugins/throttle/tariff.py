@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hauberk.request import path_of
 from hauberk_plugins.throttle.limits import DEFAULT, Limits
 from hauberk_plugins.throttle.line import Amounts
 from hauberk_plugins.throttle.windows import Meter, Window
@@ -42,8 +43,7 @@ class Tariff:
         """
         found = self._known.get((method, url))
         if found is None:
-            path = url[url.find("/", url.find("//") + 2) :]
-            found = self._amounts.get(f"{method} {path}", self._default)
+            found = self._amounts.get(f"{method} {path_of(url)}", self._default)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[method, url] = found

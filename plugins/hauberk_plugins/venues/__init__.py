@@ -8,6 +8,7 @@
 - `adds`: the parameters and headers that signing may add, and the headers that hold keys;
 - `operations`: what each endpoint does, `METHOD /path: operation`. Where that depends on a
   parameter: `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`;
-- `errors` and `server_time`: what an answer says;
+- `errors` and `server_time`: what an answer says, checked here for plugins that read answers; no
+  built-in does;
 - `signing` and `limits`: for the plugins `signing` and `throttle` to interpret.
 """

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hauberk.accounts import Account
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
+from hauberk.secret import Secret
 from hauberk_plugins.keys.api_keys import FRESH_NS, APIKeyManager
 from hauberk_plugins.keys.dotenv import Dotenv
 from hauberk_plugins.keys.reference import UnusableReference
@@ -113,7 +115,8 @@ def test_a_kind_of_reference_that_is_not_available_is_said_with_those_that_are(t
     with pytest.raises(UnusableReference) as caught:
         World(tmp_path, key=f"{kind}:x").credentials()
     assert str(caught.value) == (
-        f"accounts.main.key: references of the kind '{kind}:' are not available; "
+        f"the key of account 'main' cannot be used, since references of the kind '{kind}:' are "
+        "not available; "
         "available are: env:NAME"
     )
 
@@ -123,7 +126,7 @@ def test_a_secret_put_where_its_reference_belongs_is_not_repeated(tmp_path, text
     with pytest.raises(UnusableReference) as caught:
         World(tmp_path, key=text).credentials()
     assert CANARY not in "".join(traceback.format_exception(caught.value))
-    assert "accounts.main.key" in str(caught.value)
+    assert "the key of account 'main'" in str(caught.value)
 
 
 def test_the_same_object_is_returned_until_the_values_change(world):
@@ -207,3 +210,44 @@ def test_no_error_and_no_repr_shows_a_secret(tmp_path):
             world.credentials()
         shown += [repr(caught.value), "".join(traceback.format_exception(caught.value))]
     assert CANARY not in "".join(shown)
+
+
+def test_a_key_is_never_paired_with_the_secret_of_another_rotation(tmp_path):
+    class Rotating(Dotenv):
+        """Is rotated after every reading."""
+
+        reads = 0
+
+        def values(self):
+            self.reads += 1
+            return {"K": Secret(f"key{self.reads}"), "S": Secret(f"secret{self.reads}")}
+
+    file = Rotating(tmp_path / ".env")
+    accounts = {"main": Account("binance", key="env:K", secret="env:S")}
+    manager = APIKeyManager(lambda: accounts, lambda: 0, {}, [file])
+    found = manager.credentials("main")
+    assert (found.key.reveal_text(), found.secret.reveal_text()) == ("key1", "secret1")
+
+
+def test_who_waits_while_another_resolves_takes_what_that_one_found(tmp_path):
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow(Dotenv):
+        reads = 0
+
+        def values(self):
+            self.reads += 1
+            reading.set()
+            go_on.wait(30)
+            return {"K": Secret("k"), "S": Secret("s")}
+
+    file = Slow(tmp_path / ".env")
+    accounts = {"main": Account("binance", key="env:K", secret="env:S")}
+    manager = APIKeyManager(lambda: accounts, lambda: 0, {}, [file])
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(manager.credentials, "main")
+        assert reading.wait(30)
+        others = [pool.submit(manager.credentials, "main") for _ in range(3)]
+        go_on.set()
+        assert {id(future.result(30)) for future in (first, *others)} == {id(first.result())}
+    assert file.reads == 1

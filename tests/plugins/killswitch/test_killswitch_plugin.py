@@ -17,8 +17,8 @@ from hauberk.testing import (
     check_plugin,
     make_plan,
 )
-from hauberk_plugins.killswitch.memory import RECORD, load, save
 from hauberk_plugins.killswitch.plugin import KillSwitchPlugin
+from hauberk_plugins.killswitch.stored import RECORD, load, save
 from hauberk_plugins.killswitch.switch import BadState, Level, State
 
 BASE = "https://api.open.test"
