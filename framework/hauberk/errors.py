@@ -138,6 +138,39 @@ class StoreConflict(StoreError):
     """A record is not at the version that the caller last saw: read it again, then retry."""
 
 
+class SealError(HauberkError):
+    """Something cannot be sealed or opened; the subclass and the text say why and what to do."""
+
+
+class UnsafeFile(HauberkError):
+    """A file or folder may not be used as it stands: whose it is, who else may use it, what it is.
+
+    Attributes:
+        path: Which.
+        problem: What is wrong with it.
+        remedy: What to do, a command where there is one.
+    """
+
+    def __init__(self, path: object, problem: str, remedy: str) -> None:
+        super().__init__(str(path), problem, remedy)
+        self.path = str(path)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+def safe_text(error: BaseException) -> str:
+    """Say what failed, in words that may be shown and stored.
+
+    Returns:
+        The text of an error of our own; of any other its type's name alone, since its text may
+        quote a secret.
+    """
+    return str(error) if isinstance(error, HauberkError) else type(error).__name__
+
+
 class ConfigProblem:
     """One thing wrong with a configuration: where, and what.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -347,12 +346,6 @@ def _judge(login: Login, snapshot: Snapshot, frame: Frame) -> Identity:
 
 def _schedule(impl: Impl, *args: Any) -> None:
     """Have an `async def` observer called on the loop where it was registered."""
-    body = dispatch.acontained(impl, *args)
-    try:
-        if impl.part.loop is None:
-            raise RuntimeError("no event loop")
-        asyncio.run_coroutine_threadsafe(body, impl.part.loop)
-    except RuntimeError:
-        body.close()
+    if not offloop.start_on(impl.part.loop, dispatch.acontained(impl, *args)):
         impl.failed()
         log.warning("%s.%s is not called: its event loop is closed", impl.name, impl.hook)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 import threading
@@ -14,7 +13,7 @@ from typing import Final
 
 from attrs import evolve
 
-from hauberk import dispatch
+from hauberk import dispatch, offloop
 from hauberk.dispatch import HookFailed
 from hauberk.errors import MisuseError
 from hauberk.records import Incident, Outcome, Severity
@@ -113,7 +112,7 @@ class Responses:
 
     def collect(self, started: Sequence[tuple[Impl, Future[Outcome]]]) -> list[Outcome]:
         """Wait for them up to the shared deadline; who has not returned by then is abandoned."""
-        loop = _running_loop()
+        loop = offloop.running_loop()
         # On a loop's own thread, waiting for what runs on that loop would wait for ourselves.
         waited = [f for impl, f in started if not (impl.is_async and impl.part.loop is loop)]
         wait(waited, timeout=self.deadline_s)
@@ -203,13 +202,7 @@ class Responses:
             except HookFailed as failure:
                 done(_failed(impl, failure.why, began))
 
-        body = run()
-        try:
-            if impl.part.loop is None:
-                raise RuntimeError("no event loop")
-            asyncio.run_coroutine_threadsafe(body, impl.part.loop)
-        except RuntimeError:
-            body.close()
+        if not offloop.start_on(impl.part.loop, run()):
             impl.failed()
             done(_failed(impl, "its event loop is closed", began))
 
@@ -234,10 +227,3 @@ def _failed(impl: Impl, why: str, began_ns: int) -> Outcome:
 
 def _timed(outcome: Outcome, began_ns: int) -> Outcome:
     return evolve(outcome, took_ns=time.monotonic_ns() - began_ns)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

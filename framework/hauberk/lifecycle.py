@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, evolve, field, frozen
 
-from hauberk import dispatch
+from hauberk import dispatch, offloop
 from hauberk.binding import bind_accounts
 from hauberk.context import Context
 from hauberk.dispatch import HookFailed
@@ -106,7 +105,7 @@ class Crew:
         name = name or type(plugin).__name__.lower()
         if name in self.reserved:
             raise PluginRefused(name, "the name is reserved: pass another as name=")
-        part = Part(name, plugin, origin="bot", loop=_running_loop())
+        part = Part(name, plugin, origin="bot", loop=offloop.running_loop())
         self._change([*self.bots, (part, implementations(part))])
         return name
 
@@ -257,10 +256,3 @@ def _is_meant(plugin: object, item: tuple[Part, Hooks]) -> bool:
 
 def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, HauberkError) else dispatch.told(error)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

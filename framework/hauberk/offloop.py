@@ -1,12 +1,17 @@
-"""Running what blocks away from the event loop, to its end whatever is cancelled meanwhile."""
+"""Crossing between threads and event loops.
+
+What blocks runs away from the loop, to its end whatever is cancelled meanwhile; a coroutine runs
+on the loop that it belongs to, if that is still there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -44,6 +49,28 @@ def start(function: Callable[..., _T], *args: Any) -> Future[_T]:
 
     threading.Thread(target=run, name="hauberk-aside", daemon=True).start()
     return future
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs on this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def start_on(loop: asyncio.AbstractEventLoop | None, body: Coroutine[Any, Any, object]) -> bool:
+    """Have a coroutine run on a loop, from any thread.
+
+    Returns:
+        Whether it will; if not, since there is no loop or it is closed, the coroutine is closed.
+    """
+    if loop is not None:
+        with suppress(RuntimeError):  # closed
+            asyncio.run_coroutine_threadsafe(body, loop)
+            return True
+    body.close()
+    return False
 
 
 def _told_apart(function: Callable[..., _T], *args: Any) -> _T:

@@ -7,7 +7,6 @@ our own, since cattrs' would turn 5 into '5' and 'abc' into a tuple.
 from __future__ import annotations
 
 import collections.abc as abc
-import difflib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from hauberk.errors import ConfigError
+from hauberk.spelling import nearest
 from hauberk.yamlfile import Document, KeyPath, shown
 
 T = TypeVar("T")
@@ -69,12 +69,6 @@ def structure(document: Document, cls: type[T], at: KeyPath = ()) -> T:
     except Exception as error:
         found = _found(error)
     raise ConfigError([document.problem((*at, *path), message) for path, message in found])
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return "; did you mean 'venue'?" for the valid name that is near, or nothing."""
-    close = difflib.get_close_matches(name[:80], sorted(valid), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def input_type(field: attrs.Attribute[Any]) -> Any:

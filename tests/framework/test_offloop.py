@@ -1,6 +1,7 @@
 """What is run off the event loop comes back, whatever it raises."""
 
 import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,3 +44,31 @@ def test_what_is_raised_off_the_loop_is_raised_to_whoever_awaits(
 def test_a_stop_iteration_off_the_loop_ends_the_await_with_an_error(way: Any) -> None:
     with pytest.raises(RuntimeError, match="StopIteration"):
         asyncio.run(way(StopIteration()))
+
+
+async def _body(ran: list[object]) -> None:
+    ran.append(offloop.running_loop())
+
+
+def test_a_coroutine_runs_on_the_loop_that_it_is_given() -> None:
+    ran: list[object] = []
+
+    async def wait() -> object:
+        loop = asyncio.get_running_loop()
+        assert await asyncio.to_thread(offloop.start_on, loop, _body(ran))
+        while not ran:
+            await asyncio.sleep(0)
+        return loop
+
+    assert [asyncio.run(wait())] == ran
+
+
+def test_a_coroutine_whose_loop_is_gone_is_closed_and_never_warns() -> None:
+    gone, ran = asyncio.new_event_loop(), list[object]()
+    gone.close()
+    for loop in (gone, None):
+        body = _body(ran)
+        assert not offloop.start_on(loop, body)
+        assert inspect.getcoroutinestate(body) == inspect.CORO_CLOSED
+    assert not ran
+    assert offloop.running_loop() is None

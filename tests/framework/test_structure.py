@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hauberk.errors import ConfigError
 from hauberk.secret import Secret
-from hauberk.structure import nearest, structure
+from hauberk.structure import structure
 from hauberk.yamlfile import Document, parse_yaml
 
 
@@ -221,11 +221,6 @@ def test_a_private_field_is_written_without_its_underscore() -> None:
         "f:1: missing key 'depth'",
         "f:1: dept: unknown key 'dept'; did you mean 'depth'?",
     ]
-
-
-def test_only_a_near_name_is_proposed() -> None:
-    assert nearest("venu", ["venue", "key"]) == "; did you mean 'venue'?"
-    assert nearest("xyz", ["venue", "key"]) == nearest("x" * 1_000_000, ["venue"]) == ""
 
 
 VALUES = st.recursive(

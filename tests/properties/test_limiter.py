@@ -244,7 +244,7 @@ def test_nothing_is_remembered_of_requests_that_ended(load: Load) -> None:
         load.limiter.end(call.id, False, load.now)
     assert not load.limiter._charges
     assert not load.limiter._waiters
-    assert all(meter.open == 0 and len(meter.line) == 0 for meter in load.meters)
+    assert all(meter.open == 0 and not meter.line._places for meter in load.meters)
     later = load.now + 3_600_000 * MS
     assert all(meter.used(later, None) == 0 and not meter._log for meter in load.meters)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hauberk.testing.clock import FakeClock
     from hauberk.testing.conformance import ConformanceFailed, Rule, check_plugin
     from hauberk.testing.factory import GuardFactory
-    from hauberk.testing.guards import DEFAULT_URL, Providers, make_guard, make_plan
+    from hauberk.testing.guards import DEFAULT_URL, PlanOptions, Providers, make_guard, make_plan
     from hauberk.testing.ports import (
         FixedPrices,
         MemoryStore,
@@ -34,7 +34,7 @@ _WHERE = {
     "clock": ("FakeClock",),
     "conformance": ("ConformanceFailed", "Rule", "check_plugin"),
     "factory": ("GuardFactory",),
-    "guards": ("DEFAULT_URL", "Providers", "make_guard", "make_plan"),
+    "guards": ("DEFAULT_URL", "PlanOptions", "Providers", "make_guard", "make_plan"),
     "ports": (
         *("FixedPrices", "MemoryStore", "MemoryStores", "MemoryVault", "OpenVenue", "OpenVenues"),
         *("PlainSigner", "StaticKeys"),
@@ -55,6 +55,7 @@ __all__ = [
     "OpenVenue",
     "OpenVenues",
     "PlainSigner",
+    "PlanOptions",
     "Providers",
     "Rule",
     "RunningSandbox",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
-from hauberk.accounts import Account
 from hauberk.guard import Guard
-from hauberk.settings import KernelLimits, Mode
 from hauberk.testing.clock import FakeClock
-from hauberk.testing.guards import Providers, make_guard, named
+from hauberk.testing.guards import PlanOptions, Providers, make_guard, named
 from hauberk.testing.ports import MemoryStore
 
 
@@ -34,33 +31,14 @@ class GuardFactory:
     def __call__(
         self,
         *plugins: object,
-        grants: Mapping[str, Sequence[str]] | None = None,
-        required: Sequence[str] = (),
-        order: Sequence[str] = (),
-        mode: Mode = Mode.ENFORCE,
-        accounts: Mapping[str, Account] | None = None,
-        limits: KernelLimits | None = None,
         providers: Providers | None = None,
+        **options: Unpack[PlanOptions],
     ) -> Guard:
-        """Make a guard; arguments as `hauberk.testing.make_guard`.
-
-        Args:
-            plugins: Objects, or (name, object) pairs.
-            grants: Plugin name to grants; a port such as `store` is one.
-            required: Names of required plugins.
-            order: The names of `plugins:`.
-            mode: Enforce, or shadow.
-            accounts: By name; `main` at the venue `open` unless given.
-            limits: Time limits of the kernel.
-            providers: The ports; in memory unless given.
-        """
+        """Make a guard; arguments as `hauberk.testing.make_plan`."""
         ports = providers or Providers()
         if plugins:
             ports.store.stores.setdefault(named(plugins[0])[0], self.store)
-        made = make_guard(
-            *plugins, clock=self.clock, grants=grants, required=required, order=order, mode=mode,
-            accounts=accounts, limits=limits, providers=ports,
-        )  # fmt: skip
+        made = make_guard(*plugins, clock=self.clock, providers=ports, **options)
         self._made.append(made)
         return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from attrs import frozen
 
@@ -33,14 +33,15 @@ DEFAULT_URL: Final = "https://api.open.test/trade/order"
 
 
 class Providers(Plugin):
-    """Every port in one plugin."""
+    """Every port in one plugin, but the way out and who may use what."""
 
     interface = (1, 1)
-    provides = {port: port for port in PORTS if port != "transport"}
+    provides = {port: port for port in PORTS if port not in ("transport", "access")}
 
     def __init__(self, *venues: OpenVenue) -> None:
         self.store = MemoryStores()
         self.vault = MemoryVault()
+        self.sealed = MemoryStores()
         self.keys = StaticKeys()
         self.venues = OpenVenues(*venues)
         self.reference_price = FixedPrices({})
@@ -78,6 +79,17 @@ class _Made:
         return self.plugin
 
 
+class PlanOptions(TypedDict, total=False):
+    """What `make_plan` takes beside plugins and ports, to be handed on."""
+
+    grants: Mapping[str, Sequence[str]] | None
+    required: Sequence[str]
+    order: Sequence[str]
+    mode: Mode
+    accounts: Mapping[str, Account] | None
+    limits: KernelLimits | None
+
+
 def make_plan(
     *plugins: object,
     grants: Mapping[str, Sequence[str]] | None = None,
@@ -93,7 +105,7 @@ def make_plan(
     Args:
         plugins: Objects, or (name, object) pairs; an object is named after its class in lower
             case. One named `killswitch` stands in for `HaltOnHigh`.
-        grants: Plugin name to grants.
+        grants: Plugin name to grants; a port such as `store` is one.
         required: Names; the kill switch is required in any case.
         order: The names of `plugins:`; unless given, the kill switch, then the plugins as given,
             then `bots`, then `signing`.
@@ -132,19 +144,11 @@ def make_plan(
 def make_guard(
     *plugins: object,
     clock: Clock | None = None,
-    grants: Mapping[str, Sequence[str]] | None = None,
-    required: Sequence[str] = (),
-    order: Sequence[str] = (),
-    mode: Mode = Mode.ENFORCE,
-    accounts: Mapping[str, Account] | None = None,
-    limits: KernelLimits | None = None,
     providers: Plugin | None = None,
+    **options: Unpack[PlanOptions],
 ) -> Guard:
     """Make a guard around plugins; arguments as `make_plan`, and a clock."""
-    plan = make_plan(
-        *plugins, grants=grants, required=required, order=order, mode=mode, accounts=accounts,
-        limits=limits, providers=providers,
-    )  # fmt: skip
+    plan = make_plan(*plugins, providers=providers, **options)
     return Guard(plan, clock=clock or FakeClock(), replan=lambda: plan)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hauberk.context import Context
-from hauberk.errors import HauberkError
+from hauberk.errors import safe_text
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident, Outcome, Severity
 from hauberk.request import Request
@@ -45,7 +45,7 @@ class KillSwitchPlugin(Plugin):
         try:
             stored = load(context.store)
         except Exception as error:  # whatever it is, nobody knows that all was well
-            self._switch.rise(Level.HALTED, f"the stored state is unreadable: {_told(error)}")
+            self._switch.rise(Level.HALTED, f"the stored state is unreadable: {safe_text(error)}")
             return
         self._switch.rise(stored.level, stored.title, stored.incident)
         if self._switch.state.level > stored.level:  # halted before there was a store
@@ -84,11 +84,6 @@ class KillSwitchPlugin(Plugin):
             save(self._context.store, self._switch.state)
         except Exception as error:  # it stays risen in memory, whatever the store does
             self._store_again_ns = self._context.clock.monotonic_ns() + STORE_AGAIN_NS
-            return _told(error)
+            return safe_text(error)
         self._store_again_ns = 0
         return ""
-
-
-def _told(error: Exception) -> str:
-    """Say what a store failed with; the text of an exception that is not ours may hold anything."""
-    return str(error) if isinstance(error, HauberkError) else type(error).__name__

@@ -1,4 +1,4 @@
-"""`Policy`: whether an account has the capability that an operation needs."""
+"""Whether an account has the capability that an operation needs."""
 
 from __future__ import annotations
 
@@ -24,27 +24,24 @@ NEEDS: Final[Mapping[Operation, Operation | None]] = MappingProxyType(
 )
 
 
-class Policy:
-    """Judges by capability alone: neither the method nor the amount counts."""
+def objection(account: str, allow: Collection[Operation], operation: Operation) -> str:
+    """Say what stands against an operation, by capability alone: no method, no amount counts.
 
-    def objection(self, account: str, allow: Collection[Operation], operation: Operation) -> str:
-        """Say what stands against an operation.
+    Args:
+        account: The account's name.
+        allow: The capabilities that it has.
+        operation: What the request does, as the venue's map says.
 
-        Args:
-            account: The account's name.
-            allow: The capabilities that it has.
-            operation: What the request does, as the venue's map says.
-
-        Returns:
-            Which capability the account lacks; empty if nothing stands against it.
-        """
-        if operation not in NEEDS:
-            return f"nobody may do what is {operation}: not account {account!r} either"
-        needed = NEEDS[operation]
-        if needed is None or needed in allow:
-            return ""
-        has = ", ".join(allow) or "none"
-        return (
-            f"account {account!r} lacks the capability {needed.value!r}, which {operation.value!r} "
-            f"needs (it has: {has}); add it to `accounts.{account}.allow` if it is meant to"
-        )
+    Returns:
+        Which capability the account lacks; empty if nothing stands against it.
+    """
+    if operation not in NEEDS:
+        return f"nobody may do what is {operation}: not account {account!r} either"
+    needed = NEEDS[operation]
+    if needed is None or needed in allow:
+        return ""
+    has = ", ".join(allow) or "none"
+    return (
+        f"account {account!r} lacks the capability {needed.value!r}, which {operation.value!r} "
+        f"needs (it has: {has}); add it to `accounts.{account}.allow` if it is meant to"
+    )

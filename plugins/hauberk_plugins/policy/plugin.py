@@ -6,16 +6,13 @@ from hauberk.context import Context
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.request import Operation, Request, path_of
 from hauberk.verdicts import Deny
-from hauberk_plugins.policy.capabilities import Policy
+from hauberk_plugins.policy.capabilities import objection
 
 
 class PolicyPlugin(Plugin):
     """Guard: denies what the account lacks the capability for, and what nobody can judge."""
 
     interface = (1, 1)
-
-    def __init__(self) -> None:
-        self._policy = Policy()
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -32,5 +29,5 @@ class PolicyPlugin(Plugin):
                 f"{path_of(request.url)}, so nobody can say what it does; if it is safe, add it to "
                 "`operations` in the venue's file"
             )
-        objection = self._policy.objection(request.account, account.allow, request.operation)
-        return Deny(objection) if objection else None
+        why = objection(request.account, account.allow, request.operation)
+        return Deny(why) if why else None

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import define, frozen
 
 from hauberk_plugins.sandbox import wire
-from hauberk_plugins.sandbox.wire import Refused, bad_request
+from hauberk_plugins.sandbox.wire import bad_request
 
 DEFAULT_BALANCES: Final = {
     "USDT": Decimal(100_000),
@@ -101,7 +101,7 @@ class Account:
         """Take out what is free, or refuse with -4026."""
         held = self.balances.get(asset, Balance())
         if amount <= 0 or amount > held.free:
-            raise Refused(
-                400, wire.INSUFFICIENT_BALANCE, "User has insufficient balance of this asset."
+            raise bad_request(
+                wire.INSUFFICIENT_BALANCE, "User has insufficient balance of this asset."
             )
         held.free -= amount

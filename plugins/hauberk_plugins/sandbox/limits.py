@@ -15,6 +15,7 @@ from attrs.validators import ge
 
 NS: Final = 1_000_000_000
 MAX_ENTRIES: Final = 4_096
+LONGEST_BAN_S: Final = 3 * 86_400
 
 _UNITS: Final = ((86_400, "DAY"), (3_600, "HOUR"), (60, "MINUTE"), (1, "SECOND"))
 _K = TypeVar("_K")
@@ -96,14 +97,13 @@ class Bans:
 
     Args:
         patience: How many times an address is answered 429 before it is banned.
-        first_s: The first ban in seconds; each further one is twice as long.
-        longest_s: The longest in seconds.
+        first_s: The first ban in seconds; each further one is twice as long, up to
+            `LONGEST_BAN_S`.
     """
 
-    def __init__(self, patience: int = 3, first_s: int = 120, longest_s: int = 3 * 86_400) -> None:
+    def __init__(self, patience: int = 3, first_s: int = 120) -> None:
         self.patience = patience
         self._first_s = first_s
-        self._longest_s = longest_s
         self._conduct: dict[str, _Conduct] = {}
 
     def until_ns(self, ip: str, now_ns: int) -> int | None:
@@ -127,7 +127,7 @@ class Bans:
         conduct.strikes += 1
         conduct.quiet_until_ns = max(conduct.quiet_until_ns, retry_at_ns)
         if conduct.strikes > self.patience:
-            length_s = min(self._first_s << min(conduct.bans, 32), self._longest_s)
+            length_s = min(self._first_s << min(conduct.bans, 32), LONGEST_BAN_S)
             conduct.banned_until_ns = now_ns + length_s * NS
             conduct.bans += 1
             conduct.strikes = 0

@@ -48,7 +48,6 @@ class Order:
     order_id: int
     ticket: Ticket
     client_order_id: str
-    account: str
     created_ms: int
     updated_ms: int
     held: Decimal
@@ -75,9 +74,14 @@ class Trade:
 
 
 class Blotter:
-    """The orders and trades of one account."""
+    """The orders and trades of one account.
 
-    def __init__(self) -> None:
+    Args:
+        account: Whose they are.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
         self.open: dict[int, Order] = {}
         self.closed: deque[Order] = deque(maxlen=MAX_HISTORY)
         self.trades: deque[Trade] = deque(maxlen=MAX_HISTORY)
@@ -106,15 +110,13 @@ class MatchingEngine:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._accounts: dict[str, Account] = {}
         self._blotters: dict[str, Blotter] = {}
         self._last_order = 0
         self._last_trade = 0
 
     def blotter(self, account: Account) -> Blotter:
         """Return the orders and trades of an account."""
-        self._accounts[account.name] = account
-        return self._blotters.setdefault(account.name, Blotter())
+        return self._blotters.setdefault(account.name, Blotter(account))
 
     def check(self, ticket: Ticket, now_ms: int) -> None:
         """Apply a symbol's filters.
@@ -149,9 +151,9 @@ class MatchingEngine:
         account.lock(asset, held)
         self._last_order += 1
         name = ticket.client_order_id or f"sandbox-{self._last_order}"
-        order = Order(self._last_order, ticket, name, account.name, now_ms, now_ms, held)
+        order = Order(self._last_order, ticket, name, now_ms, now_ms, held)
         if _reached(ticket, price):
-            self._fill(account, order, price, now_ms, is_maker=False)
+            self._fill(blotter, order, price, now_ms, is_maker=False)
         elif ticket.time_in_force == "GTC":
             blotter.open[order.order_id] = order
         else:
@@ -161,11 +163,11 @@ class MatchingEngine:
 
     def match(self, now_ms: int) -> None:
         """Fill every resting order that the price has reached."""
-        for name, blotter in self._blotters.items():
+        for blotter in self._blotters.values():
             for order in tuple(blotter.open.values()):
                 if _reached(order.ticket, self._market.price(order.ticket.symbol, now_ms)):
                     limit = order.ticket.price
-                    self._fill(self._accounts[name], order, limit, now_ms, is_maker=True)
+                    self._fill(blotter, order, limit, now_ms, is_maker=True)
 
     def cancel(self, account: Account, order: Order, now_ms: int) -> None:
         """Cancel an open order and give back what it held."""
@@ -180,10 +182,10 @@ class MatchingEngine:
             raise bad_request(wire.ORDER_REJECTED, "Duplicate order sent.")
 
     def _fill(
-        self, account: Account, order: Order, price: Decimal, now_ms: int, *, is_maker: bool
+        self, blotter: Blotter, order: Order, price: Decimal, now_ms: int, *, is_maker: bool
     ) -> None:
         rules, quantity = self._market.rules(order.ticket.symbol), order.ticket.quantity
-        worth = price * quantity
+        account, worth = blotter.account, price * quantity
         if order.is_buy:
             account.spend(rules.quote, worth)
             account.unlock(rules.quote, order.held - worth)
@@ -192,7 +194,6 @@ class MatchingEngine:
             account.spend(rules.base, quantity)
             account.receive(rules.quote, worth)
         order.executed, order.spent = quantity, worth
-        blotter = self.blotter(account)
         blotter.close(order, "FILLED", now_ms)
         self._last_trade += 1
         blotter.trades.append(Trade(self._last_trade, order, price, quantity, now_ms, is_maker))

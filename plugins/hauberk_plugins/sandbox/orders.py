@@ -31,13 +31,7 @@ def place(state: ExchangeState, asked: Asked) -> Json:
     if detail == "FULL":
         trades = state.engine.blotter(asked.account).trades
         shown["fills"] = [
-            {
-                "price": money(trade.price),
-                "qty": money(trade.quantity),
-                "commission": money(Decimal(0)),
-                "commissionAsset": state.market.rules(ticket.symbol).base,
-                "tradeId": trade.trade_id,
-            }
+            {**_execution(state, trade), "tradeId": trade.trade_id}
             for trade in tuple(trades)[-1:]
             if trade.order is order
         ]
@@ -74,7 +68,7 @@ def my_trades(state: ExchangeState, asked: Asked) -> Json:
         for trade in state.engine.blotter(asked.account).trades
         if trade.order.ticket.symbol == symbol and order_id in (0, trade.order.order_id)
     ]
-    return [_trade(trade) for trade in chosen[-limit:]]
+    return [_trade(state, trade) for trade in chosen[-limit:]]
 
 
 def cancel(state: ExchangeState, asked: Asked) -> Json:
@@ -98,8 +92,8 @@ def cancel_all(state: ExchangeState, asked: Asked) -> Json:
 def _ticket(state: ExchangeState, asked: Asked) -> Ticket:
     sent = asked.parameters
     symbol = state.market.rules(sent.text("symbol")).symbol
-    side = sent.one_of("side", ("BUY", "SELL"), -1117, "Invalid side.")
-    kind = sent.one_of("type", ("LIMIT", "MARKET"), -1116, "Invalid orderType.")
+    side = sent.one_of("side", ("BUY", "SELL"), wire.INVALID_SIDE, "Invalid side.")
+    kind = sent.one_of("type", ("LIMIT", "MARKET"), wire.INVALID_ORDER_TYPE, "Invalid orderType.")
     name = ""
     if "newClientOrderId" in sent:
         name = sent.matching("newClientOrderId", _CLIENT_ORDER_ID)
@@ -107,7 +101,9 @@ def _ticket(state: ExchangeState, asked: Asked) -> Ticket:
         _forbid(sent, "price", "timeInForce")
         return Ticket(symbol, side, kind, "GTC", _market_quantity(state, asked), Decimal(0), name)
     _forbid(sent, "quoteOrderQty")
-    force = sent.one_of("timeInForce", ("GTC", "IOC", "FOK"), -1115, "Invalid timeInForce.")
+    force = sent.one_of(
+        "timeInForce", ("GTC", "IOC", "FOK"), wire.INVALID_TIME_IN_FORCE, "Invalid timeInForce."
+    )
     return Ticket(symbol, side, kind, force, sent.decimal("quantity"), sent.decimal("price"), name)
 
 
@@ -202,17 +198,24 @@ def _cancelled(order: Order, asked: Asked) -> Json:
     }
 
 
-def _trade(trade: Trade) -> Json:
+def _execution(state: ExchangeState, trade: Trade) -> dict[str, Json]:
+    rules = state.market.rules(trade.order.ticket.symbol)
+    return {
+        "price": money(trade.price),
+        "qty": money(trade.quantity),
+        "commission": money(Decimal(0)),
+        "commissionAsset": rules.base if trade.order.is_buy else rules.quote,  # what is received
+    }
+
+
+def _trade(state: ExchangeState, trade: Trade) -> Json:
     return {
         "symbol": trade.order.ticket.symbol,
         "id": trade.trade_id,
         "orderId": trade.order.order_id,
         "orderListId": -1,
-        "price": money(trade.price),
-        "qty": money(trade.quantity),
+        **_execution(state, trade),
         "quoteQty": money(trade.price * trade.quantity),
-        "commission": money(Decimal(0)),
-        "commissionAsset": trade.order.ticket.symbol,
         "time": trade.at_ms,
         "isBuyer": trade.order.is_buy,
         "isMaker": trade.is_maker,

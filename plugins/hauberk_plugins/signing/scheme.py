@@ -7,13 +7,13 @@ yet is not here.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from attrs import frozen
 
 from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.ports import Venue
+from hauberk.spelling import nearest
 from hauberk_plugins.signing.mac import MACS
 
 QUERY: Final = "query"
@@ -81,7 +81,7 @@ def read_scheme(venue: Venue) -> Scheme:
     reading = _Reading(venue)
     for name in section:
         if name not in _FIELDS:
-            reading.fault(name, f"unknown field{_near(name, _FIELDS)}")
+            reading.fault(name, f"unknown field{nearest(name, _FIELDS)}")
     scheme = Scheme(
         venue=venue.name,
         mac=reading.choice(section, "mac", tuple(MACS)),
@@ -116,7 +116,7 @@ class _Reading:
         value = section.get(name)
         if type(value) is str and value in known:
             return value
-        near = _near(value, known) if type(value) is str else ""
+        near = nearest(value, known) if type(value) is str else ""
         self.fault(name, f"must be one of {', '.join(known)}{near}")
         return ""
 
@@ -192,8 +192,3 @@ class _Reading:
             return dict(value)
         self.fault(name, "must be a mapping of text to text")
         return {}
-
-
-def _near(word: str, known: Collection[str]) -> str:
-    found = get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from hauberk.errors import InvalidValue
+from hauberk.spelling import nearest
 from hauberk_plugins.throttle.errors import BadLimits
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
@@ -29,11 +29,6 @@ class Limits:
 
     windows: tuple[Window, ...] = ()
     costs: Costs = field(factory=dict)
-
-    def cost(self, method: str, path: str) -> Mapping[str, int]:
-        """Return an endpoint's cost: figure by name."""
-        found = self.costs.get(f"{method} {path}")
-        return self.costs.get(DEFAULT, {}) if found is None else found
 
 
 def read_limits(
@@ -100,9 +95,8 @@ def _cost(venue: str, where: str, item: Any, counts: set[str]) -> dict[str, int]
 def _only(venue: str, where: str, item: Mapping[str, Any], known: Sequence[str]) -> Any:
     for name in item:
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-            raise BadLimits(venue, where, f"{name!r} means nothing here; {hint}")
+            hint = nearest(str(name), known) or f"; known: {', '.join(known) or 'none'}"
+            raise BadLimits(venue, where, f"{name!r} means nothing here{hint}")
     return item
 
 

@@ -68,9 +68,6 @@ class Line:
         self.claimed = 0
         self._places: list[tuple[int, int, Waiter]] = []
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def add(self, waiter: Waiter, amount: int) -> None:
         """Give a waiter its place."""
         insort(self._places, (waiter.ticket, amount, waiter))

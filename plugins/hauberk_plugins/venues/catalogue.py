@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hauberk.errors import ConfigError, ConfigProblem, HauberkError
-from hauberk_plugins.venues.checks import near
+from hauberk.spelling import nearest
 from hauberk_plugins.venues.parse import parse_venue
 from hauberk_plugins.venues.venue import VenueFile
 
@@ -33,7 +33,7 @@ class UnknownVenue(HauberkError):
 
     def __str__(self) -> str:
         places = ", ".join(map(str, self._folders))
-        return f"there is no venue {self.venue!r} in {places}{near(self.venue, self._known)}"
+        return f"there is no venue {self.venue!r} in {places}{nearest(self.venue, self._known)}"
 
 
 class VenueCatalogue:

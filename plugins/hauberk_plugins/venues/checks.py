@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.spelling import nearest
 
 if TYPE_CHECKING:
     from hauberk.yamlfile import Document, KeyPath
@@ -42,7 +42,7 @@ class Checks:
         kept = self.mapping(value, path)
         for key in kept:
             if key not in known:
-                self.fault((*path, key), f"unknown key{near(key, known)}")
+                self.fault((*path, key), f"unknown key{nearest(key, known)}")
         return {key: item for key, item in kept.items() if key in known}
 
     def text(self, value: Any, path: KeyPath) -> str:
@@ -70,7 +70,7 @@ class Checks:
         text = self.text(value, path)
         if not text or text in known:
             return text
-        self.fault(path, f"{text!r} is none of {', '.join(known)}{near(text, known)}")
+        self.fault(path, f"{text!r} is none of {', '.join(known)}{nearest(text, known)}")
         return ""
 
     def done(self) -> None:
@@ -81,12 +81,6 @@ class Checks:
         """
         if self.problems:
             raise ConfigError(self.problems)
-
-
-def near(word: str, known: Collection[str]) -> str:
-    """Say which known word is near, as the end of a message; nothing if none is."""
-    found = get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def frozen_deeply(value: Any) -> Any:

@@ -129,6 +129,19 @@ def test_it_acts_in_memory_whatever_the_store_does(guard: GuardFactory, store: M
         made.clear(CANCEL)
 
 
+def test_what_a_store_raises_that_is_not_ours_is_not_shown_in_the_outcome(
+    guard: GuardFactory, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = switched(guard)
+
+    def broken(name: str) -> Record | None:
+        raise RuntimeError("secret=hunter2")
+
+    monkeypatch.setattr(store, "get", broken)
+    incident = made.report("worst", Severity.CRITICAL)
+    assert incident.outcomes[0].did.endswith("not stored: RuntimeError")
+
+
 def test_a_full_disk_does_not_keep_a_restricted_account_from_cancelling(
     guard: GuardFactory, store: MemoryStore
 ) -> None:

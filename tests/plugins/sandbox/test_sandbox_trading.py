@@ -31,6 +31,15 @@ def test_a_market_order_is_filled_at_the_price_of_the_moment(desk):
     assert sums(d)["USDT"] == (Decimal(75_000), 0)
 
 
+@pytest.mark.parametrize(("side", "received"), [("BUY", "LTC"), ("SELL", "BTC")])
+def test_the_commission_is_in_the_asset_that_is_received(desk, side, received):
+    d = desk()
+    d.exchange.set_price("LTCBTC", "0.02")
+    (fill,) = d.order(side=side, price="0.02").payload["fills"]
+    (trade,) = d.signed("GET", "/api/v3/myTrades", symbol="LTCBTC").payload
+    assert fill["commissionAsset"] == trade["commissionAsset"] == received
+
+
 def test_a_market_order_can_name_what_it_spends(desk):
     d = desk()
     d.exchange.set_price("BTCUSDT", "30000")

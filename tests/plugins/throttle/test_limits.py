@@ -42,8 +42,7 @@ SECTION: dict[str, Any] = {
 def test_windows_and_costs_are_read() -> None:
     limits = read_limits("v", SECTION)
     assert limits.windows[1] == Window("orders-10s", Kind.ROLLING, Scope.ACCOUNT, 10, 100, "orders")
-    assert limits.cost("POST", "/api/v3/order") == {"weight": 1, "orders": 1}
-    assert limits.cost("GET", "/api/v3/time") == {"weight": 1}
+    assert limits.costs == SECTION["costs"]
 
 
 def test_no_section_means_that_nothing_is_paced() -> None:
@@ -81,7 +80,7 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues() -> None:
     tiny = Window("tiny", Kind.ROLLING, Scope.IP, 1, 2, "weight")
     limits = read_limits("v", SECTION, [tiny])
     assert limits.windows == (tiny,)
-    assert limits.cost("POST", "/api/v3/order")["orders"] == 1
+    assert limits.costs == SECTION["costs"]
 
 
 def test_a_window_of_a_wrong_kind_is_no_window() -> None:

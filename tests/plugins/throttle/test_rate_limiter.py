@@ -332,10 +332,10 @@ def test_content_that_changes_while_it_waits_keeps_the_place() -> None:
     bench.ask("b", 2)
     bench.ask("c", 1)
     bench.ask("b", 1)
-    assert len(bench.meters[0].line) == 2
+    assert len(bench.meters[0].line._places) == 2
     bench.give_back("a")
     assert [bench.ask("c", 1), bench.ask("b", 1)] == [0, 0]
-    assert len(bench.meters[0].line) == 0
+    assert not bench.meters[0].line._places
 
 
 def test_a_smaller_window_after_a_reload_keeps_what_was_charged() -> None:
@@ -478,7 +478,7 @@ def test_threads_together_never_take_more_than_there_is() -> None:
         thread.join()
     assert len(left) == 100
     for meter in bench.meters:
-        assert (meter.open, len(meter.line), meter.line.claimed) == (0, 0, 0)
+        assert (meter.open, meter.line._places, meter.line.claimed) == (0, [], 0)
         assert meter.used(bench.now, bench.wall) == 100
 
 

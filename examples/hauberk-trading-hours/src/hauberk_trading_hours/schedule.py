@@ -44,10 +44,6 @@ class Schedule:
         self._days = _days({day: [(0, DAY_NS)] for day in range(7)} if weekly is None else weekly)
         self._blackouts = merged(blackouts)
 
-    def is_open(self, at_ns: int) -> bool:
-        """Whether trading is open at an instant."""
-        return self.next_opening(at_ns) == at_ns
-
     def next_opening(self, at_ns: int) -> int | None:
         """Return the first instant from this one on at which it is open, or `None` if never."""
         while True:
