@@ -22,9 +22,11 @@ from hauberk.errors import (
     NotGranted,
     PluginRefused,
     ReentrancyError,
+    SealError,
     SigningError,
     StartFailed,
     StoreError,
+    UnsafeFile,
 )
 from hauberk.hooks import Plugin, blocking, hookimpl
 from hauberk.secret import Secret
@@ -75,11 +77,13 @@ __all__ = [
     "ReentrancyError",
     "Request",
     "Response",
+    "SealError",
     "Secret",
     "Severity",
     "SigningError",
     "StartFailed",
     "StoreError",
+    "UnsafeFile",
     "Verdict",
     "Wait",
     "blocking",

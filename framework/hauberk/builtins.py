@@ -32,6 +32,8 @@ BUILTINS: Final[dict[str, Builtin]] = {
 
 #: Who provides a port unless `ports:` says otherwise.
 DEFAULT_PORTS: Final[dict[str, str]] = {"venues": "venues", "keys": "keys"}
+#: Ports whose default provider is loaded whoever is granted them.
+ALWAYS: Final = frozenset({"venues", "keys"})
 
 #: Names that no third party may bear the built-ins, those to come, and those under
 #: which the kernel and the program itself speak.

@@ -17,12 +17,13 @@ import attrs
 from attrs import field, frozen
 
 from hauberk.accounts import Account
-from hauberk.builtins import BUILTINS, DEFAULT_PORTS, RESERVED
+from hauberk.builtins import ALWAYS, BUILTINS, DEFAULT_PORTS, RESERVED
 from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.ports import PORTS
 from hauberk.registry import BOTS
 from hauberk.settings import KernelLimits, Mode, Settings
-from hauberk.structure import nearest, structure
+from hauberk.spelling import nearest
+from hauberk.structure import structure
 from hauberk.yamlfile import Document, KeyPath, inspect_yaml, read_bytes, shown
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
@@ -47,7 +48,9 @@ class Grant(StrEnum):
     VERIFY = "verify"
     STORE = "store"
     VAULT = "vault"
+    SEALED = "sealed"
     KEYS = "keys"
+    ACCESS = "access"
     TRANSPORT = "transport"
     VENUES = "venues"
     REFERENCE_PRICE = "reference_price"
@@ -116,8 +119,19 @@ class Config(ConfigFile):
 
     @property
     def providers(self) -> dict[str, str]:
-        """Port to the plugin that provides it, the defaults included."""
-        return DEFAULT_PORTS | self.ports
+        """Port to the plugin that provides it: those named, and by default those needed.
+
+        What stands in the environment and in venue files is always at hand; a built-in that
+        keeps something is loaded only where a plugin is granted its port.
+        """
+        providers = {port: name for port, name in DEFAULT_PORTS.items() if port in ALWAYS}
+        providers |= self.ports
+        waiting = [*self.plugins, *providers.values()]
+        while waiting:
+            for port in sorted(self.granted(waiting.pop()) & (DEFAULT_PORTS.keys() - providers)):
+                providers[port] = DEFAULT_PORTS[port]
+                waiting.append(providers[port])
+        return {port: providers[port] for port in DEFAULT_PORTS if port in providers} | providers
 
     @property
     def names(self) -> tuple[str, ...]:

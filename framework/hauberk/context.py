@@ -9,6 +9,7 @@ from hauberk.accounts import Account
 from hauberk.errors import NotGranted
 from hauberk.ports import (
     PORTS,
+    Access,
     Clock,
     Keys,
     ReferencePrice,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from hauberk.kernel import Kernel
     from hauberk.lifecycle import View
 
-_SCOPED: Final = frozenset({"store", "vault"})
+_SCOPED: Final = frozenset({"store", "vault", "sealed"})
 
 
 class Context:
@@ -46,7 +47,9 @@ class Context:
             configuration.
         store: Durable records in a namespace of the plugin's own.
         vault: Sealing in a namespace of the plugin's own.
+        sealed: Durable records like those of `store`, sealed on their way.
         keys: Credentials by account.
+        access: Who may do what on the command line.
         transport: The way out.
         venues: Venue files by name.
         reference_price: Fair prices.
@@ -64,7 +67,9 @@ class Context:
     folder: Path
     store: Store
     vault: Vault
+    sealed: Store
     keys: Keys
+    access: Access
     transport: Transport
     venues: Venues
     reference_price: ReferencePrice

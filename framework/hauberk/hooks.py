@@ -14,7 +14,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from hauberk.batch import SignedBatch, Verdicts
-    from hauberk.command import Command
+    from hauberk.command import Check, Command
     from hauberk.context import Context
     from hauberk.records import Event, Identity, Incident, Login, Outcome
     from hauberk.request import Request, Response
@@ -200,6 +200,19 @@ class Plugin:
             Commands; a name that is taken is refused with a warning.
 
         On failure: contained; the command line goes on without them.
+        """
+        return ()
+
+    @hookspec
+    def on_doctor(self) -> Sequence[Check]:
+        """Say what `hauberk doctor` should tell of this plugin: what is well, what is not.
+
+        Role: lifecycle; called after `on_start`, only by `hauberk doctor`.
+
+        Returns:
+            What was looked at, each with what was found and what to do.
+
+        On failure: contained; `doctor` says so.
         """
         return ()
 

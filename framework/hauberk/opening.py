@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from hauberk import counts, process
 from hauberk.config import read_config
 from hauberk.discovery import configs, discover
-from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.errors import ConfigError, ConfigProblem, StartFailed
 from hauberk.guard import Guard
 from hauberk.plan import Plan
 from hauberk.ports import Clock
@@ -46,6 +48,28 @@ def open(  # noqa: A001 - read as hauberk.open
     if not transient:
         process.reload_on_sighup(guard)
     return guard
+
+
+def open_for(path: str | Path, name: str) -> Guard:
+    """Open a guard around one plugin and those that provide its ports, for a command.
+
+    Raises:
+        ConfigError: The file cannot be used.
+        StartFailed: The plugin is not listed, or one that is needed did not start.
+    """
+    plan = load(path)
+    by_name = {planned.name: planned for planned in plan.planned}
+    if name not in by_name:
+        raise StartFailed(name, dict(plan.skipped).get(name, "it is not listed in `plugins:`"))
+    needed, waiting = {name}, [name]
+    while waiting:
+        for port in by_name[waiting.pop()].grants & plan.settings.ports.keys():
+            provider = plan.settings.ports[port]
+            if provider in by_name and provider not in needed:
+                needed.add(provider)
+                waiting.append(provider)
+    planned = [evolve(one, required=True) for one in plan.planned if one.name in needed]
+    return Guard(evolve(plan, planned=planned))
 
 
 def load(path: str | Path) -> Plan:

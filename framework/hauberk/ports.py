@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -20,7 +20,10 @@ from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
 
 #: The ports that need a grant, in the order of the documentation.
-PORTS: Final = ("store", "vault", "keys", "transport", "venues", "reference_price")
+PORTS: Final = (
+    *("store", "vault", "sealed", "keys", "access"),
+    *("transport", "venues", "reference_price"),
+)
 
 
 class Clock(Protocol):
@@ -127,6 +130,9 @@ class Store(Protocol):
     def get(self, name: str) -> Record | None:
         """Return a record, or `None` where there is none; unreadable is a `StoreError`."""
 
+    def get_many(self, names: Iterable[str]) -> dict[str, Record]:
+        """Return those records that are there, by name, all as they stood at one moment."""
+
     def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
         """Write a record and return its version.
 
@@ -150,20 +156,75 @@ class Store(Protocol):
 
 
 class Scoped(Protocol):
-    """What a provider of `store` or `vault` itself is: a source of one view for each plugin."""
+    """What a provider of `store`, `vault` or `sealed` itself is: one view for each plugin."""
 
     def scoped(self, plugin: str) -> object:
         """Return the `Store` or `Vault` of a plugin, which sees nothing of another's."""
 
 
 class Vault(Protocol):
-    """Sealing, namespaced by plugin."""
+    """Sealing, namespaced by plugin.
 
-    def seal(self, name: str, value: bytes) -> bytes:
-        """Encrypt under a name, which is bound to the result."""
+    For records, take the port `sealed`, a `Store` that seals by itself and notices what was put
+    back; this one is for what is kept elsewhere.
+    """
 
-    def open(self, name: str, sealed: bytes) -> Secret:
-        """Decrypt what was sealed under that name."""
+    def seal(self, name: str, value: bytes, *, version: int = 0) -> bytes:
+        """Encrypt under a name and a version, which are bound to the result.
+
+        Raises:
+            SealError: There is no key to seal with; says what to do.
+        """
+
+    def open(self, name: str, sealed: bytes, *, version: int = 0) -> Secret:
+        """Decrypt what was sealed under that name and version.
+
+        Raises:
+            SealError: It was not, or not as it stands; the subclass says which.
+        """
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed under the key that seals today, so that rotation may skip it."""
+
+
+class Rotating(Scoped, Protocol):
+    """What a provider of `vault` also is."""
+
+    def rotate(self) -> int:
+        """Put a fresh key in place, durably, to seal with from here on; return its number."""
+
+    def retire(self) -> int:
+        """Forget every key but the one in place: what was sealed under them cannot be opened.
+
+        Returns:
+            How many were forgotten.
+        """
+
+
+class Resealing(Scoped, Protocol):
+    """What a provider of `sealed` also is."""
+
+    def reseal(self) -> Iterator[int]:
+        """Seal every record of every plugin under the present key; may be stopped anywhere.
+
+        Yields:
+            How many records are left to look at, after each step.
+        """
+
+
+class Access(Protocol):
+    """Who may use the command line and the gateway, and for what."""
+
+    def check(self, capability: str, token: Secret | None) -> str:
+        """Return the name of who holds a session and may do something.
+
+        Args:
+            capability: For example `vault.write`.
+            token: The session's token, or `None` where there is none.
+
+        Raises:
+            Denied: Nobody, or one without the role for it; says how to log in.
+        """
 
 
 class Transport(Protocol):

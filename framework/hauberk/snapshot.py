@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -93,12 +93,16 @@ def arrange(
     return Snapshot((*unlisted, *listed), tuple(order), dict(bindings))
 
 
+#: Hooks of providers, for which an order means nothing.
+_ORDERLESS: Final = frozenset({"on_start", "on_stop", "on_commands", "on_doctor"})
+
+
 def _check(by_name: Mapping[str, tuple[Part, Hooks]], order: Sequence[str]) -> None:
     guards = frozenset(name for name, (_, hooks) in by_name.items() if "on_request" in hooks)
     for name, reason in check_order(order, guards):
         raise PluginRefused(name, reason)
     for name, (part, hooks) in by_name.items():
-        if name not in order and not part.is_bot and set(hooks) - {"on_start", "on_stop"}:
+        if name not in order and not part.is_bot and set(hooks) - _ORDERLESS:
             raise PluginRefused(name, "it implements hooks and is not listed in `plugins:`")
     authenticators = [name for name, (part, _) in by_name.items() if "authenticate" in part.grants]
     if len(authenticators) > 1:

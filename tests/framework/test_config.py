@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from hauberk import registry
-from hauberk.builtins import BUILTINS, DEFAULT_PORTS, RESERVED
+from hauberk.builtins import BUILTINS, DEFAULT_PORTS, RESERVED, Builtin
 from hauberk.config import Config, ConfigFile, Grant, read_config
 from hauberk.errors import ConfigError
 from hauberk.ports import PORTS
@@ -86,6 +86,43 @@ def test_an_entry_of_grants_replaces_what_is_given_by_default(read: Read) -> Non
     assert config.problems == ()
     assert config.granted("throttle") == frozenset()
     assert config.granted("quiet") == {"store"}
+
+
+@pytest.fixture
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built-ins of which one needs another, which needs a third."""
+    for module in ("builtins", "config"):
+        monkeypatch.setattr(
+            f"hauberk.{module}.BUILTINS",
+            {
+                **{name: one for name, one in BUILTINS.items() if name != "killswitch"},
+                "killswitch": Builtin("x:X", ("sealed",)),
+                "storing": Builtin("x:X", ("vault",)),
+                "sealing": Builtin("x:X"),
+            },
+        )
+        monkeypatch.setattr(
+            f"hauberk.{module}.DEFAULT_PORTS",
+            {"venues": "venues", "keys": "keys", "vault": "sealing", "store": "storing",
+             "sealed": "storing"},
+        )  # fmt: skip
+
+
+@pytest.mark.usefixtures("_kept")
+def test_a_provider_that_keeps_something_is_loaded_only_for_those_who_need_it(read: Read) -> None:
+    needed = read("plugins: [killswitch, policy]\n")
+    assert needed.names == ("venues", "keys", "sealing", "storing", "killswitch", "policy")
+    assert needed.providers == {
+        "venues": "venues", "keys": "keys", "vault": "sealing", "sealed": "storing"
+    }  # fmt: skip
+    without = read("plugins: [killswitch, policy]\ngrants: {killswitch: []}\n")
+    assert without.names == ("venues", "keys", "killswitch", "policy")
+
+
+@pytest.mark.usefixtures("_kept")
+def test_what_a_named_provider_needs_is_loaded_with_it(read: Read) -> None:
+    config = read("plugins: [killswitch]\ngrants: {killswitch: []}\nports: {store: storing}\n")
+    assert config.providers["vault"] == "sealing"
 
 
 def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) -> None:

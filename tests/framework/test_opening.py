@@ -6,9 +6,13 @@ import threading
 
 import pytest
 
+from hauberk.builtins import BUILTINS, Builtin
+from hauberk.command import started
 from hauberk.errors import ConfigError, StartFailed
+from hauberk.hooks import hookimpl
 from hauberk.opening import load, schema_for
 from hauberk.opening import open as open_guard
+from hauberk_plugins.venues.plugin import VenuesPlugin
 
 CONFIG = """\
 state: {state}
@@ -153,3 +157,36 @@ def test_a_secret_in_the_place_of_its_reference_is_refused_and_not_repeated(writ
 def test_a_limit_of_the_kernel_that_no_clock_could_hold_is_refused(write, name):
     with pytest.raises(ConfigError, match=f"kernel.*{name}"):
         open_guard(write(extra=f"kernel: {{{name}: 1e300}}\n"))
+
+
+def test_a_command_starts_its_plugin_and_the_providers_it_needs_alone(write):
+    with started(write(), "throttle") as running:
+        assert [part.name for part, _ in running.guard.snapshot.parts] == ["venues", "throttle"]
+        assert running.plugin is running.guard.snapshot.parts[1][0].plugin
+        assert "binance" in running.provider("venues").names()
+        assert running.provider("store") is None
+    assert running.guard.kernel.closed
+
+
+def test_a_command_starts_what_its_providers_need_too(write, monkeypatch):
+    target = BUILTINS["venues"].target
+    needy = BUILTINS | {"venues": Builtin(target, ("keys",))}
+    monkeypatch.setattr("hauberk.config.BUILTINS", needy)
+    with started(write(), "throttle") as running:
+        names = {part.name for part, _ in running.guard.snapshot.parts}
+    assert names == {"venues", "keys", "throttle"}
+
+
+@pytest.mark.parametrize("name", ["logs", "nobody"])
+def test_a_command_of_a_plugin_that_is_not_listed_is_refused(write, name):
+    with pytest.raises(StartFailed, match="not listed"), started(write(), name):
+        pass
+
+
+def test_a_command_does_not_begin_if_what_it_needs_fails(write, monkeypatch):
+    def on_start(self, context):
+        raise OSError("no")
+
+    monkeypatch.setattr(VenuesPlugin, "on_start", hookimpl(on_start))
+    with pytest.raises(StartFailed, match="venues"), started(write(), "throttle"):
+        pass

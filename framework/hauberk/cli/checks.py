@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, cast
 
-from attrs import frozen
-
+from hauberk import dispatch
 from hauberk.accounts import DEFAULT_ALLOW
+from hauberk.command import FAIL, OK, WARN, Check, Status
 from hauberk.discovery import installed
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
 from hauberk.guard import Guard
@@ -20,29 +20,8 @@ from hauberk.plan import Plan
 from hauberk.ports import Keys
 from hauberk.settings import Mode
 
-Status: TypeAlias = Literal["ok", "warn", "fail"]
-OK: Final = "ok"
-WARN: Final = "warn"
-FAIL: Final = "fail"
 _MEND: Final = "mend it, or take it out"
 _SET: Final = "set it in one of these places"
-
-
-@frozen
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        what: What it is.
-        status: `ok`, `warn` or `fail`.
-        found: What was found.
-        remedy: What to do about it; empty where nothing needs doing.
-    """
-
-    what: str
-    status: Status
-    found: str
-    remedy: str = ""
 
 
 def all_checks(config: Path, plan: Plan) -> Iterator[Check]:
@@ -147,6 +126,23 @@ def check_running(plan: Plan) -> Iterator[Check]:
         names = [part.name for part, _ in guard.snapshot.parts]
         yield Check("plugins", OK, f"started: {', '.join(names)}")
         yield from check_accounts(guard)
+        yield from check_by_plugins(guard)
+
+
+def check_by_plugins(guard: Guard) -> Iterator[Check]:
+    """What the plugins themselves have to say."""
+    for impl in guard.snapshot.impls("on_doctor"):
+        try:
+            found = list(dispatch.call(impl) or ())
+        except dispatch.HookFailed as failure:
+            yield Check(f"plugin {impl.name}", WARN, f"its checks {failure.why}", _MEND)
+            continue
+        for check in found:
+            if type(check) is Check and check.status in (OK, WARN, FAIL):
+                yield check
+            else:
+                why = "its checks hold something other than hauberk.command.Check"
+                yield Check(f"plugin {impl.name}", WARN, why, _MEND)
 
 
 def check_accounts(guard: Guard) -> Iterator[Check]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import asdict
 
 from hauberk.cli.answer import Answer, listing, printable
-from hauberk.cli.checks import FAIL, Check, all_checks
+from hauberk.cli.checks import all_checks
 from hauberk.cli.options import Options
+from hauberk.command import FAIL, Check
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

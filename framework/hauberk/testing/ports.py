@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from attrs import field, frozen
 
-from hauberk.errors import HauberkError, StoreConflict, StoreError
+from hauberk.errors import HauberkError, SealError, StoreConflict, StoreError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.ports import Credentials, Record
 from hauberk.request import Operation, Pairs, Request
@@ -30,6 +30,12 @@ class MemoryStore:
         """Return a record, or `None`."""
         self._check()
         return self._records.get(name)
+
+    def get_many(self, names: Iterable[str]) -> dict[str, Record]:
+        """Return those records that are there."""
+        with self._lock:
+            self._check()
+            return {name: self._records[name] for name in names if name in self._records}
 
     def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
         """Write a record and return its version."""
@@ -97,16 +103,23 @@ class MemoryVault:
         """Return the plugin's own vault."""
         return MemoryVault(plugin)
 
-    def seal(self, name: str, value: bytes) -> bytes:
-        """Bind a value to its name, without encrypting it."""
-        return f"{self._namespace}/{name}\0".encode() + value
+    def seal(self, name: str, value: bytes, *, version: int = 0) -> bytes:
+        """Bind a value to its name and version, without encrypting it."""
+        return self._prefix(name, version) + value
 
-    def open(self, name: str, sealed: bytes) -> Secret:
-        """Return what was sealed under this name."""
-        prefix = f"{self._namespace}/{name}\0".encode()
+    def open(self, name: str, sealed: bytes, *, version: int = 0) -> Secret:
+        """Return what was sealed under this name and version."""
+        prefix = self._prefix(name, version)
         if not sealed.startswith(prefix):
-            raise StoreError(f"{name!r} was not sealed under this name")
+            raise SealError(f"{name!r} was not sealed under this name and version")
         return Secret(sealed[len(prefix) :])
+
+    def is_current(self, sealed: bytes) -> bool:  # noqa: ARG002 - there is one key: none
+        """Always."""
+        return True
+
+    def _prefix(self, name: str, version: int) -> bytes:
+        return f"{self._namespace}/{name}/{version}\0".encode()
 
 
 class StaticKeys:

@@ -3,9 +3,13 @@
 import os
 import threading
 
+import attrs
 import pytest
 
 from hauberk.cli.checks import check_state
+from hauberk.command import Check
+from hauberk.hooks import hookimpl
+from hauberk_plugins.throttle.plugin import ThrottlePlugin
 
 
 @pytest.fixture
@@ -250,3 +254,23 @@ def test_a_person_reads_what_to_do_under_what_was_found(hauberk, config):
     lines = hauberk("doctor", "--config", config).out.splitlines()
     assert lines[-2].startswith("fail  keys of main")
     assert lines[-1].strip().startswith("-> set it in one of these places")
+
+
+def test_it_tells_what_plugins_found(checks, keys, monkeypatch):
+    found = [Check("windows", "warn", "two are the same", "take one out")]
+    monkeypatch.setattr(ThrottlePlugin, "on_doctor", hookimpl(lambda self: found), raising=False)
+    assert checks()["windows"] == attrs.asdict(found[0])
+
+
+@pytest.mark.parametrize("answer", [OSError("no"), ["ok"], [Check("a", "odd", "b")]])  # type: ignore[arg-type]
+def test_a_plugin_whose_checks_fail_is_named_and_hides_nothing(checks, keys, monkeypatch, answer):
+    def on_doctor(self):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(ThrottlePlugin, "on_doctor", hookimpl(on_doctor), raising=False)
+    found = checks()
+    assert found["plugin throttle"]["status"] == "warn"
+    assert "its checks" in found["plugin throttle"]["found"]
+    assert found["account main"]["status"] == "ok"

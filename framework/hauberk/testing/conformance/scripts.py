@@ -44,6 +44,7 @@ _ARGUMENTS: Final[dict[str, tuple[bool, *tuple[Callable[[], SearchStrategy[Any]]
     "on_incident": (False, strategies.incidents),
     "on_event": (False, strategies.events),
     "on_commands": (False,),
+    "on_doctor": (False,),
     "verify_batch": (False, strategies.batches),
 }
 

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, Final, Self
 
 from hauberk import dispatch
-from hauberk.command import Command
+from hauberk.command import Check, Command
 from hauberk.dispatch import HookFailed
 from hauberk.errors import Denied, HauberkError
 from hauberk.frames import Frame
@@ -23,6 +23,7 @@ from hauberk.verdicts import Deny, Verdict, Wait
 
 #: Hooks whose specification says that they return nothing.
 _SILENT: Final = frozenset({"on_end", "on_response", "on_event", "on_start", "on_stop"})
+_LISTS: Final[dict[str, type]] = {"on_commands": Command, "on_doctor": Check}
 
 
 class Subject:
@@ -198,8 +199,8 @@ class Subject:
             why = f"it returned {type(answer).__name__}, and should return nothing"
         elif hook == "verify_batch":
             why = _batch_problem(answer, len(args[0]))
-        elif hook == "on_commands":
-            why = _commands_problem(answer)
+        elif hook in _LISTS:
+            why = _list_problem(answer, _LISTS[hook])
         elif hook == "sign_request" and isinstance(answer, Request):
             why = self._signed_problem(args[0], answer)
         if why is not None:
@@ -224,8 +225,8 @@ def _batch_problem(answer: object, rows: int) -> str | None:
     return None
 
 
-def _commands_problem(answer: object) -> str | None:
+def _list_problem(answer: object, kind: type) -> str | None:
     with suppress(TypeError):
-        if not isinstance(answer, str) and all(type(item) is Command for item in answer):  # type: ignore[attr-defined]
+        if not isinstance(answer, str) and all(type(item) is kind for item in answer):  # type: ignore[attr-defined]
             return None
-    return "it returned something other than a sequence of Command"
+    return f"it returned something other than a sequence of {kind.__name__}"
