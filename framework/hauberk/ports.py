@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
@@ -120,7 +120,7 @@ class Keys(Protocol):
 class Record:
     """A stored value and its version, which rises by one with each write, from 1."""
 
-    value: bytes
+    value: bytes = field(repr=False)
     version: int
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from shlex import quote
 from typing import Final
 
 from attrs import frozen
@@ -14,10 +15,14 @@ from hauberk.errors import CredentialsMissing
 from hauberk.ports import Credentials
 from hauberk.secret import Secret
 from hauberk_plugins.keys.dotenv import Dotenv
-from hauberk_plugins.keys.reference import variable
+from hauberk_plugins.keys.reference import Kind, Reference, read_reference
 
 #: How long what was found is taken to stand before it is looked for again.
 FRESH_NS: Final = 1_000_000_000
+
+
+def _no_vault(names: Sequence[str]) -> None:  # noqa: ARG001 - none of them is there
+    return None
 
 
 @frozen(eq=False)
@@ -31,14 +36,16 @@ class APIKeyManager:
     """Resolves references, and returns the same `Credentials` until what they lead to changes.
 
     A variable is looked for in the environment first, then in each dotenv file; a file is opened
-    only for what the places before it lack. A rotation is seen within a second, a changed account
-    at once.
+    only for what the places before it lack, and the vault only for references to it. A rotation is
+    seen within a second, a changed account at once.
 
     Args:
         accounts: Gives the accounts by name as they now stand.
         monotonic_ns: A clock that never steps back, in nanoseconds.
         environ: Environment variables, for example `os.environ`.
         dotenv: Dotenv files, in order.
+        vault: Gives those of some sealed records that are there, all as of one moment; `None`
+            where there is no vault.
     """
 
     def __init__(
@@ -47,11 +54,13 @@ class APIKeyManager:
         monotonic_ns: Callable[[], int],
         environ: Mapping[str, str],
         dotenv: Sequence[Dotenv] = (),
+        vault: Callable[[Sequence[str]], Mapping[str, Secret] | None] = _no_vault,
     ) -> None:
         self._accounts = accounts
         self._monotonic_ns = monotonic_ns
         self._environ = environ
         self._files = tuple(dotenv)
+        self._vault = vault
         self._held: dict[str, _Held] = {}
         self._resolving = threading.Lock()
 
@@ -79,13 +88,15 @@ class APIKeyManager:
         if account is None:
             raise CredentialsMissing(name, "the account", ("hauberk.yml",), "add the account")
         now_ns = self._monotonic_ns()
-        # Each file is read once, so that a key is never paired with another rotation's secret.
+        references = self._references(name, account)
+        # Each place is read once, so that a key is never paired with another rotation's secret.
         read = cache(lambda file: file.values())
-        passphrase = account.passphrase
+        sealed = self._opened(name, references.values())
         found = Credentials(
-            self._secret(name, "key", account.key, read),
-            self._secret(name, "secret", account.secret, read),
-            self._secret(name, "passphrase", passphrase, read) if passphrase else None,
+            **{
+                what: self._secret(name, reference, read, sealed)
+                for what, reference in references.items()
+            }
         )
         held = self._held.get(name)
         if held is not None and held.credentials == found:
@@ -93,17 +104,36 @@ class APIKeyManager:
         self._held[name] = _Held(account, found, now_ns + FRESH_NS)
         return found
 
+    def _references(self, name: str, account: Account) -> dict[str, Reference]:
+        given = {"key": account.key, "secret": account.secret, "passphrase": account.passphrase}
+        for what, reference in given.items():
+            if not reference and what != "passphrase":
+                remedy = f"add `{what}: env:NAME` to the account"
+                raise CredentialsMissing(name, f"its {what}", ("hauberk.yml",), remedy)
+        return {what: read_reference(name, what, text) for what, text in given.items() if text}
+
+    def _opened(self, account: str, references: Iterable[Reference]) -> Mapping[str, Secret]:
+        wanted = [one for one in references if one.kind is Kind.VAULT]
+        if not wanted:
+            return {}
+        if (found := self._vault([one.name for one in wanted])) is None:
+            remedy = "grant `sealed` to keys, and name its provider under `ports:`"
+            raise CredentialsMissing(account, str(wanted[0]), ("no vault",), remedy)
+        return found
+
     def _secret(
         self,
         account: str,
-        what: str,
-        reference: str,
+        reference: Reference,
         read: Callable[[Dotenv], Mapping[str, Secret]],
+        sealed: Mapping[str, Secret],
     ) -> Secret:
-        if not reference:
-            remedy = f"add `{what}: env:NAME` to the account"
-            raise CredentialsMissing(account, f"its {what}", ("hauberk.yml",), remedy)
-        name = variable(account, what, reference)
+        name = reference.name
+        if reference.kind is Kind.VAULT:
+            if (secret := sealed.get(name)) is not None:
+                return secret
+            remedy = f"run: hauberk vault put {quote(name)}"
+            raise CredentialsMissing(account, str(reference), ("the vault",), remedy)
         looked_in = ["the environment"]
         if value := self._environ.get(name):
             # Bytes that are not UTF-8 come as lone surrogates; an encoding error would carry them.
@@ -112,4 +142,4 @@ class APIKeyManager:
             looked_in.append(str(file.path))
             if (secret := read(file).get(name)) is not None:
                 return secret
-        raise CredentialsMissing(account, reference, looked_in)
+        raise CredentialsMissing(account, str(reference), looked_in)

@@ -1,8 +1,9 @@
-"""The plugin `keys`: provides the port of the same name from the environment and a dotenv file."""
+"""The plugin `keys`: provides the port of that name from environment, dotenv file and vault."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -11,6 +12,7 @@ from attrs import frozen
 from hauberk.context import Context
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.secret import Secret
 from hauberk_plugins.keys.api_keys import APIKeyManager
 from hauberk_plugins.keys.dotenv import Dotenv
 
@@ -28,7 +30,7 @@ class KeysConfig:
 
 
 class KeysPlugin(Plugin):
-    """Provides `keys`."""
+    """Provides `keys`. With the grant `sealed`, references such as `vault:NAME` lead there."""
 
     interface = (1, 1)
     Config = KeysConfig
@@ -43,8 +45,19 @@ class KeysPlugin(Plugin):
         """Learn where accounts, time and the folder of `hauberk.yml` are."""
         files = [] if self._dotenv is None else [Dotenv(context.folder / self._dotenv)]
         self.manager = APIKeyManager(
-            lambda: context.accounts, context.clock.monotonic_ns, os.environ, files
+            lambda: context.accounts,
+            context.clock.monotonic_ns,
+            os.environ,
+            files,
+            lambda names: _opened(context, names),
         )
+
+
+def _opened(context: Context, names: Sequence[str]) -> dict[str, Secret] | None:
+    if not context.has("sealed"):
+        return None
+    found = context.sealed.get_many(names)
+    return {name: Secret(record.value) for name, record in found.items()}
 
 
 def _not_started() -> NoReturn:

@@ -1,15 +1,18 @@
-"""References to secrets, such as `env:BINANCE_KEY`."""
+"""References to secrets, such as `env:BINANCE_KEY` or `vault:binance/main`."""
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Final
+
+from attrs import frozen
 
 from hauberk.errors import HauberkError
 
 #: The kinds that can be resolved, as they are written.
-AVAILABLE: Final = ("env:NAME",)
-_LATER: Final = ("vault", "keyring", "file")
+AVAILABLE: Final = ("env:NAME", "vault:NAME")
+_LATER: Final = ("keyring", "file")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -36,8 +39,36 @@ class UnusableReference(HauberkError):
         )
 
 
-def variable(account: str, what: str, reference: str) -> str:
-    """Return the name of the variable that a reference points to.
+class Kind(StrEnum):
+    """Where a reference leads."""
+
+    #: A variable of the environment or of a dotenv file.
+    ENV = "env"
+    #: A sealed record: what `hauberk vault put NAME` puts there.
+    VAULT = "vault"
+
+
+_KINDS: Final = frozenset(str(kind) for kind in Kind)
+
+
+@frozen
+class Reference:
+    """Where a secret is.
+
+    Attributes:
+        kind: Where to look.
+        name: Under which name.
+    """
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+def read_reference(account: str, what: str, reference: str) -> Reference:
+    """Take a reference apart.
 
     Args:
         account: Whose credential it is.
@@ -45,13 +76,14 @@ def variable(account: str, what: str, reference: str) -> str:
         reference: As configured.
 
     Raises:
-        UnusableReference: It is of another kind than `env:NAME`, or none.
+        UnusableReference: It is of another kind than those available, or none.
     """
     kind, colon, name = reference.partition(":")
-    if colon and kind == "env":
-        if _VARIABLE.match(name):
-            return name
-        raise UnusableReference(account, what, "what follows 'env:' is not a variable's name")
+    if colon and kind in _KINDS and name and (kind != Kind.ENV or _VARIABLE.match(name)):
+        return Reference(Kind(kind), name)
+    if colon and kind in _KINDS:
+        named = "a variable's name" if kind == Kind.ENV else "a name"
+        raise UnusableReference(account, what, f"what follows '{kind}:' is not {named}")
     if colon and kind in _LATER:
         raise UnusableReference(
             account, what, f"references of the kind '{kind}:' are not available"

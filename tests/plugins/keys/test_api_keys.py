@@ -25,11 +25,22 @@ class World:
         self.path = folder / ".env"
         self.environ = {}
         self.now_ns = 5
+        self.sealed = None
+        self.asked = []
         given = {"key": "env:KEY", "secret": "env:SECRET"} | account
         self.accounts = {"main": Account("binance", **given)}
         self.manager = APIKeyManager(
-            lambda: self.accounts, lambda: self.now_ns, self.environ, [Dotenv(self.path)]
+            lambda: self.accounts,
+            lambda: self.now_ns,
+            self.environ,
+            [Dotenv(self.path)],
+            self.opened,
         )
+
+    def opened(self, names):
+        self.asked.append(tuple(names))
+        found = self.sealed
+        return found if found is None else {n: Secret(found[n]) for n in names if n in found}
 
     def write(self, text):
         self.path.touch(0o600)
@@ -110,23 +121,68 @@ def test_an_unknown_account_is_said(world):
         world.credentials("other")
 
 
-@pytest.mark.parametrize("kind", ["vault", "keyring", "file"])
+@pytest.mark.parametrize("kind", ["keyring", "file"])
 def test_a_kind_of_reference_that_is_not_available_is_said_with_those_that_are(tmp_path, kind):
     with pytest.raises(UnusableReference) as caught:
         World(tmp_path, key=f"{kind}:x").credentials()
     assert str(caught.value) == (
         f"the key of account 'main' cannot be used, since references of the kind '{kind}:' are "
         "not available; "
-        "available are: env:NAME"
+        "available are: env:NAME, vault:NAME"
     )
 
 
-@pytest.mark.parametrize("text", [CANARY, f"env:{CANARY}", f"x:{CANARY}", f":{CANARY}", "env:"])
+@pytest.mark.parametrize(
+    "text", [CANARY, f"env:{CANARY}", f"x:{CANARY}", f":{CANARY}", "env:", "vault:"]
+)
 def test_a_secret_put_where_its_reference_belongs_is_not_repeated(tmp_path, text):
     with pytest.raises(UnusableReference) as caught:
         World(tmp_path, key=text).credentials()
     assert CANARY not in "".join(traceback.format_exception(caught.value))
     assert "the key of account 'main'" in str(caught.value)
+
+
+def test_references_to_the_vault_are_read_at_one_moment(tmp_path):
+    world = World(tmp_path, key="vault:binance/main key", secret="vault:s", passphrase="env:P")
+    world.sealed = {"binance/main key": "k", "s": "x", "other": "y"}
+    world.environ["P"] = "p"
+    assert world.values() == ("k", "x")
+    assert world.credentials().passphrase.reveal_text() == "p"
+    assert world.asked == [("binance/main key", "s")]
+
+
+def test_the_vault_is_not_opened_for_who_refers_to_nothing_there(world):
+    world.environ.update(KEY="k", SECRET="s")
+    world.credentials()
+    assert world.asked == []
+
+
+def test_what_the_vault_lacks_is_said_with_the_command_that_puts_it_there(tmp_path):
+    world = World(tmp_path, secret="vault:binance/main key")
+    world.environ["KEY"] = "k"
+    world.sealed = {}
+    with pytest.raises(CredentialsMissing) as caught:
+        world.credentials()
+    assert str(caught.value) == (
+        "account 'main': vault:binance/main key is not set (looked in the vault); "
+        "run: hauberk vault put 'binance/main key'"
+    )
+
+
+def test_where_there_is_no_vault_it_is_said_how_to_have_one(tmp_path):
+    world = World(tmp_path, key="vault:k")
+    world.environ["SECRET"] = "s"
+    with pytest.raises(CredentialsMissing, match=r"looked in no vault.*grant `sealed` to keys"):
+        world.credentials()
+
+
+def test_a_rotation_in_the_vault_is_seen_within_a_second(tmp_path):
+    world = World(tmp_path, key="vault:k", secret="vault:s")
+    world.sealed = {"k": "1", "s": "1"}
+    world.values()
+    world.sealed = {"k": "2", "s": "2"}
+    world.now_ns += FRESH_NS
+    assert world.values() == ("2", "2")
 
 
 def test_the_same_object_is_returned_until_the_values_change(world):

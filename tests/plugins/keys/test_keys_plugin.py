@@ -9,6 +9,8 @@ import pytest
 
 from hauberk.accounts import Account
 from hauberk.errors import CredentialsMissing, MisuseError
+from hauberk.testing import make_guard
+from hauberk.testing.guards import Providers
 from hauberk_plugins.keys.plugin import KeysConfig, KeysPlugin
 
 
@@ -17,6 +19,7 @@ def context(folder):
         accounts={"main": Account("binance", key="env:KEYS_TEST_K", secret="env:KEYS_TEST_S")},
         clock=SimpleNamespace(monotonic_ns=lambda: 0),
         folder=folder,
+        has=lambda port: False,
     )
 
 
@@ -59,3 +62,21 @@ def test_no_dotenv_file_is_looked_into_where_none_is_configured(folder, monkeypa
     plugin.on_start(context(folder))
     with pytest.raises(CredentialsMissing, match=r"\(looked in the environment\)"):
         plugin.manager.credentials("main")
+
+
+@pytest.mark.parametrize(("grants", "finds"), [({"keys": ["sealed"]}, True), ({}, False)])
+def test_the_vault_is_its_namespace_of_the_sealed_records(folder, grants, finds):
+    account = Account("open", key="vault:main/key", secret="vault:main/secret")
+    providers = Providers()
+    mine = providers.sealed.scoped("keys")
+    mine.put("main/key", b"k")
+    mine.put("main/secret", b"s")
+    plugin = KeysPlugin(KeysConfig(None))
+    with make_guard(
+        ("keys", plugin), grants=grants, providers=providers, accounts={"main": account}
+    ):
+        if finds:
+            assert plugin.manager.credentials("main").key.reveal() == b"k"
+            return
+        with pytest.raises(CredentialsMissing, match="no vault"):
+            plugin.manager.credentials("main")
