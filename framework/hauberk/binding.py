@@ -80,20 +80,20 @@ class Binding:
         Raises:
             Denied: Its URL is not of the venue, or a parameter is both in query and body.
         """
-        path = self.path(request.url)
-        for name, _ in request.headers:
+        method, url, params, headers, body, _, request_id, _ = request
+        path = self.path(url)
+        for name, _ in headers:
             if name.lower() in STEERING:
                 raise Denied("kernel", f"header {name} would steer it past what is judged")
-        if request.body and request.params:
-            both = {name for name, _ in self.venue.body_params(request)} & {
-                name for name, _ in request.params
-            }
+        if body and params:
+            in_body = {name for name, _ in self.venue.body_params(request)}
+            both = in_body & {name for name, _ in params}
             if both:
                 raise Denied("kernel", f"parameter {sorted(both)[0]!r} is in both query and body")
-        operation = self.venue.operation(request.method, path, request.params, request.body)
+        operation = self.venue.operation(method, path, params, body)
         if type(operation) is not Operation:
             raise Denied("kernel", f"venue {self.account.venue!r} does not say what it does")
-        return request.stamped(request.id, operation)
+        return request.stamped(request_id, operation)
 
     def without_credentials(self, request: Request) -> Request:
         """Return what observers and recorders may see of a judged request."""

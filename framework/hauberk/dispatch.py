@@ -64,19 +64,23 @@ class Watch:
 
     def __init__(self, now: Callable[[], int], warn_ns: int, deny_ns: int) -> None:
         self.now = now
-        self.warn_ns = warn_ns
-        self.deny_ns = deny_ns
-        self.least_ns = min(warn_ns, deny_ns)
-        self.active: dict[int, Frame] = {}
+        self.limit(warn_ns, deny_ns)
+        self.active: set[Frame] = set()
         self.passes = itertools.count()
         #: Set by the first overrun: from then on every guard of every pass is timed.
         self.is_wary = False
+
+    def limit(self, warn_ns: int, deny_ns: int) -> None:
+        """Take other limits."""
+        self.warn_ns = warn_ns
+        self.deny_ns = deny_ns
+        self.least_ns = min(warn_ns, deny_ns)
 
     def look(self) -> list[str]:
         """Name the guards that are overrunning right now, each once a pass."""
         names = []
         now = self.now()
-        for frame in tuple(self.active.values()):
+        for frame in self.active.copy():
             impl = frame.impl
             if impl is None or frame.named is impl or now - frame.since_ns <= self.warn_ns:
                 continue
@@ -124,7 +128,7 @@ def ask(
     try:
         token = _CURRENT.set(frame)
         frame.is_running = True
-        watch.active[id(frame)] = frame
+        watch.active.add(frame)
         for impl in guards:
             frame.impl = impl
             # Not atomic by the language, but nothing can switch threads inside it in CPython.
@@ -150,7 +154,7 @@ def ask(
     finally:
         # First: an interrupt may cut this short, and nobody may then still count as inside.
         frame.is_running = False
-        watch.active.pop(id(frame), None)
+        watch.active.discard(frame)
         if token is not None:
             _CURRENT.reset(token)
         if type(request) is not Request:  # changed by a guard that was interrupted
@@ -199,7 +203,7 @@ def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
         frame.is_running = True
         if watch is not None:
             frame.since_ns = watch.now()
-            watch.active[id(frame)] = frame
+            watch.active.add(frame)
         return impl.function(*args)
     except KeyboardInterrupt:
         impl.failed()
@@ -210,7 +214,7 @@ def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
     finally:
         frame.is_running = was_running
         if watch is not None and not was_running:
-            watch.active.pop(id(frame), None)
+            watch.active.discard(frame)
         if token is not None:
             _CURRENT.reset(token)
 

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import GeneratorType
-from typing import Any, cast
+from typing import Any
 
 from hauberk import dispatch, offloop
 from hauberk.dispatch import Finding, HookFailed
@@ -39,6 +38,7 @@ log = logging.getLogger("hauberk")
 
 #: Threads for what blocks under `aclear`.
 _THREADS = 16
+_SHADOW = Mode.SHADOW
 
 
 class Drivers:
@@ -46,6 +46,7 @@ class Drivers:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self._held: set[Steps] = set()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hauberk")
         self._do: dict[type[Step], Callable[[Any], Any]] = {
             Begin: self._begin,
@@ -73,18 +74,27 @@ class Drivers:
         Whatever is raised here, an interrupt included, is thrown into the protocol, which tells
         the guards the end before it raises it again.
         """
-        do, answer = self._do, None
+        do = self._do
         while True:
             try:
-                step = steps.send(answer) if error is None else steps.throw(error)
-                answer, error = do[type(step)](step), None
+                step = steps.send(None) if error is None else steps.throw(error)
+                while True:
+                    step = steps.send(do[type(step)](step))
             except BaseException as raised:
                 if _is_over(steps):
                     return _ended(raised)
-                answer, error = None, _throwable(raised)
+                error = _throwable(raised)
 
     async def arun(self, steps: Steps) -> Cleared:
         """Drive to the end on the running event loop."""
+        # Or a collector that finds both would close the protocol too, which then tells nobody.
+        self._held.add(steps)
+        try:
+            return await self._driven(steps)
+        finally:
+            self._held.discard(steps)
+
+    async def _driven(self, steps: Steps) -> Cleared:
         answer: Any = None
         error: BaseException | None = None
         while True:
@@ -125,8 +135,8 @@ class Drivers:
             kernel.check_open()
         snapshot = kernel.snapshot
         now = kernel.clock.monotonic_ns()
-        shadow = kernel.settings.mode is Mode.SHADOW
-        return Scene(epoch, snapshot, now, kernel.responses.obstacle(snapshot, now), shadow)
+        obstacle = kernel.responses.obstacle(snapshot, now)
+        return Scene(epoch, snapshot, now, obstacle, kernel.settings.mode is _SHADOW)
 
     def _ask(self, step: Ask) -> Finding | None:
         return dispatch.ask(step.guards, step.request, step.frame, self._kernel.watch, step.shadow)
@@ -202,7 +212,7 @@ def _ends(step: End) -> list[Impl]:
 
 def _is_over(steps: Steps) -> bool:
     """Whether the protocol itself has ended: what was raised is then its own word."""
-    return cast("GeneratorType[Step, Any, Cleared]", steps).gi_frame is None
+    return steps.gi_frame is None  # type: ignore[attr-defined] # `cast` would be called each time
 
 
 def _ended(raised: BaseException) -> Cleared:

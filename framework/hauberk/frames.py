@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -50,7 +49,7 @@ class Frame:
         self.impl: Impl | None = None
         self.since_ns = 0
         self.named: Impl | None = None
-        self.queue: deque[Callable[[], Any]] = deque()
+        self.queue: list[Callable[[], Any]] = []
         self.passed_over: list[tuple[Impl, Any]] = []
 
 

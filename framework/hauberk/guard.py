@@ -32,6 +32,7 @@ log = logging.getLogger("hauberk")
 _F = TypeVar("_F", bound=Callable[..., Any])
 #: Cleared requests that may still be settled; the oldest are forgotten first.
 _UNSETTLED: Final = 100_000
+_UNKNOWN: Final = Operation.UNKNOWN
 
 
 class Guard:
@@ -306,14 +307,15 @@ class Guard:
             timeout_s = kernel.settings.limits.timeout_s
         if not 0 <= timeout_s < 1e9:
             raise MisuseError("timeout_s must be finite and not negative")
-        stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", Operation.UNKNOWN)
+        stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", _UNKNOWN)
         frame = Frame(watch=kernel.watch)
         return clearing(stamped, int(timeout_s * 1e9), frame=frame, off_loop=off_loop)
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:
             self._unsettled.popitem(last=False)
-        self._unsettled[cleared.id] = cleared.judged
+        judged = cleared.judged
+        self._unsettled[judged.id] = judged
         return cleared
 
     def _on(self, hook: str, function: _F) -> _F:

@@ -92,8 +92,7 @@ class Kernel:
     def _limit(self, limits: KernelLimits) -> None:
         self.responses.deadline_s = limits.responders_s
         self.responses.retry_ns = round(limits.retry_s * 1e9)
-        self.watch.warn_ns = round(limits.warn_after_s * 1e9)
-        self.watch.deny_ns = round(limits.deny_after_s * 1e9)
+        self.watch.limit(round(limits.warn_after_s * 1e9), round(limits.deny_after_s * 1e9))
 
     def recheck(self) -> None:
         """Raise the epoch: what has not left yet is asked again."""
@@ -316,7 +315,7 @@ class Kernel:
         """
         interrupted = None
         while frame.queue:
-            send = frame.queue.popleft()
+            send = frame.queue.pop(0)
             try:
                 with frames.after(frame):
                     send()

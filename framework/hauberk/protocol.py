@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from math import ceil
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from attrs import frozen
+from attrs import define, frozen
 
 from hauberk.binding import Binding
 from hauberk.dispatch import Finding
@@ -164,7 +164,8 @@ class End(Step):
         self.frame = frame
 
 
-class Scene(NamedTuple):
+@define(eq=False)
+class Scene:
     """What a pass goes by.
 
     Attributes:

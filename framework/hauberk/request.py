@@ -159,7 +159,10 @@ class Request(_RequestFields):
 
     def stamped(self, request_id: str, operation: Operation) -> Request:
         """Return a copy with this id and operation; the kernel's word always wins over it."""
-        return tuple.__new__(Request, (*self[:6], request_id, operation))
+        method, url, params, headers, body, account, _, _ = self
+        return tuple.__new__(
+            Request, (method, url, params, headers, body, account, request_id, operation)
+        )
 
     def problem(self) -> str | None:
         """Say what is wrong with the fields, or `None` when all are of exact type and form.

@@ -85,10 +85,12 @@ def _params(judged: Request, signed: Request, binding: Binding) -> str | None:
         # The body is the judged one to the byte: what remains to be read is the query.
         signed = signed.signed(url=signed.url, headers=signed.headers, body=b"")
     sent, count, added = binding.venue.sent(signed), len(judged.params), binding.venue.added_params
-    names = dict(judged.params).keys()
+    names = dict(judged.params)
     if sent[:count] == judged.params:
-        behind = dict(sent[count:]).keys()
-        if behind <= added and behind.isdisjoint(names):
+        for name, _ in sent[count:]:
+            if name in names or name not in added:
+                break
+        else:
             return None
     for name, _ in sent:
         if name not in names and name not in added:

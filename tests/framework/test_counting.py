@@ -298,7 +298,7 @@ def test_the_watchdog_names_who_hangs_once_a_pass_and_nobody_else() -> None:
     thread.join()
     assert watch.look() == [], "it has returned"
     assert [impl.overruns for impl in guards] == [0, 1]
-    assert watch.active == {}
+    assert watch.active == set()
 
 
 def test_an_untimed_pass_is_denied_in_the_name_of_whom_the_watchdog_saw() -> None:
@@ -317,6 +317,20 @@ def test_an_untimed_pass_is_denied_in_the_name_of_whom_the_watchdog_saw() -> Non
     impl, verdict = found[0]
     assert impl.name == "hangs"
     assert verdict == Deny("took 20.000 s, more than a guard may")
+
+
+def test_limits_that_are_taken_later_hold_for_every_pass_from_then_on() -> None:
+    clock = FakeClock()
+    watch = Watch(clock.monotonic_ns, warn_ns=100 * SECOND, deny_ns=100 * SECOND)
+    guards = [impl_of("slow", Takes(clock, 5, 5))]
+    next(watch.passes)
+    assert ask(guards, ORDER, Frame(), watch) is None
+    watch.limit(SECOND, 2 * SECOND)
+    found = ask(guards, ORDER, Frame(), watch)
+    assert found is not None
+    assert found[1] == Deny(
+        "took 5.000 s together with the guards before it, more than a guard may"
+    )
 
 
 class Named(logging.Handler):

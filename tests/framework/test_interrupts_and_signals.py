@@ -118,7 +118,7 @@ def test_an_interrupt_at_the_edge_of_a_dispatch_leaves_nobody_inside(
         monkeypatch.undo()
         assert guard.clear(ORDER).request.url.startswith(DEFAULT_URL)
         assert guard.report("bad", Severity.CRITICAL).outcomes[0].did == "halted"
-        assert guard.kernel.watch.active == {}
+        assert guard.kernel.watch.active == set()
 
 
 def test_a_slow_required_responder_behind_the_kill_switch_opens_no_hole() -> None:

@@ -433,7 +433,7 @@ class World:
                 assert noted.told == Counter(noted.asked), f"{noted.name}: each once"
             self.books.check()
         assert self.guard.kernel.waking._armed == {}
-        assert self.guard.kernel.watch.active == {}
+        assert self.guard.kernel.watch.active == set()
         self.calls.clear()
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import field, frozen, validators
 
 from hauberk.accounts import Account
@@ -11,6 +13,8 @@ from hauberk.hooks import Plugin, hookimpl
 from hauberk.request import Operation, Request
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.signer import RequestSigner
+
+_PUBLIC: Final = Operation.PUBLIC
 
 
 @frozen
@@ -63,7 +67,7 @@ class SigningPlugin(Plugin):
             signer = known[1]
         else:
             signer = self._signer(context, request.account, account)
-        if request.operation is Operation.PUBLIC:
+        if request.operation is _PUBLIC:
             return signer.unsigned(request)
         credentials = context.keys.credentials(request.account)
         return signer.sign(request, credentials, context.clock.wall_ns())

@@ -109,7 +109,7 @@ class RateLimiter:
         try:
             with self._lock:
                 # Callers may come in another order than they read the clock.
-                now = self._now = max(now_ns, self._now)
+                now = self._now = now_ns if now_ns > self._now else self._now
                 offset = self._look(wall_ns - now_ns, woken)
                 held = self._charges.get(request_id)
                 if held is not None and (held is amounts or _covers(held, amounts)):
@@ -135,7 +135,7 @@ class RateLimiter:
         """
         woken: list[str] = []
         with self._lock:
-            self._now = max(self._now, now_ns)
+            now = self._now = now_ns if now_ns > self._now else self._now
             amounts = self._charges.pop(request_id, ())
             for meter, amount in amounts:
                 meter.open -= amount
@@ -144,7 +144,7 @@ class RateLimiter:
                 amounts = waiter.amounts
             if left:  # also what left without a grant: the exchange counts it all the same
                 for meter, amount in amounts:
-                    meter.date(amount, self._now, self._anchor)
+                    meter.date(amount, now, self._anchor)
             if waiter is not None or not left:
                 self._call_up([meter for meter, _ in amounts], woken)
         if woken:

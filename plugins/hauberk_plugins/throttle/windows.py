@@ -1,12 +1,21 @@
 """One window of a limit: what was granted in it and not yet sent, and what was sent.
 
-The exchange counts arrivals, we only know departures, and its clock is not ours. So every window
-is widened by a jitter: what left at `t` may be counted by the exchange anywhere from `t - jitter`
-to `t + jitter`. What was granted and has not left may leave at any moment, so it counts always.
+The exchange counts arrivals by its own clock; we only know departures by ours. What left at `t` it
+counts at `t` and a lateness: the delay on the way, and what its clock is ahead of ours. The jitter
+bounds how far from zero a lateness lies, early or late, and how far two lie apart. It does both if
+it is no less than the longest delay and the difference of the clocks together, since nothing
+arrives before it has left, and a steady difference is the same for all. So:
 
-Why that is enough: take any window of the exchange, what it counts there, and of that the charge
-that was granted last. At that grant every other one was either open or dated at most one length
-and the jitter before, so it was counted, and the sum was within the size.
+- A calendar window is cut by the exchange's clock: a charge counts in every cell that the time from
+  `t - jitter` to `t + jitter` touches.
+- A rolling window may begin at any moment, so that all being late alike changes nothing: what it
+  counts together left at most its length and one jitter apart, and a charge counts for so long.
+- While our wall clock is not to be trusted, a calendar window is kept as a rolling one, and
+  as the clocks may have drifted apart meanwhile, of its length and two jitters.
+
+What was granted and has not left may leave at any moment, so it counts always. Why that is enough:
+take any window of the exchange, what it counts there, and of that the charge that was granted last.
+At that grant every other one was open, or dated and still counted, and the sum was within the size.
 """
 
 from __future__ import annotations
@@ -92,6 +101,7 @@ class Meter:
     """
 
     __slots__ = (
+        "_cell",
         "_cells",
         "_dated",
         "_grain",
@@ -100,6 +110,7 @@ class Meter:
         "_length",
         "_log",
         "_span",
+        "_until",
         "line",
         "name",
         "open",
@@ -112,7 +123,8 @@ class Meter:
         self.line = Line()
         self._dated = 0
         self._grain = 1
-        self._log: deque[tuple[int, int]] = deque()
+        # When it left and how much, oldest first.
+        self._log: deque[list[int]] = deque()
         # Of a calendar window: what each cell of the calendar may have been given.
         self._cells: dict[int, int] = {}
         self.reshape(window, jitter_ns, None)
@@ -130,6 +142,8 @@ class Meter:
         self._span = self._length + (2 if self._is_calendar else 1) * jitter_ns + 1
         self._grain = max(1, self._length // EXACT) if window.size > EXACT else 1
         self._cells = {}
+        # Time never goes back: before `_until`, on the wall clock, only `_cell` can count it.
+        self._cell = self._until = 0
         if self._is_calendar and offset is not None:
             for left, amount in self._log:  # rounded up by less than the grain
                 self._mark(left - rounded + offset, left + offset, amount)
@@ -140,31 +154,28 @@ class Meter:
             if self._log and self._log[0][0] <= now - self._span:
                 self._drop(now)
             return self._dated + self.open
-        wall = now + offset
-        first, last = (wall - self._jitter) // self._length, (wall + self._jitter) // self._length
-        cells = self._cells
+        wall, cells = now + offset, self._cells
+        if wall < self._until:
+            return cells.get(self._cell, 0) + self.open
+        first, last = self._cells_at(wall)
         if first == last:
-            return cells.get(first, 0) + self.open
+            self._cell, self._until = first, (first + 1) * self._length - self._jitter
         return max(cells.get(cell, 0) for cell in range(first, last + 1)) + self.open
 
     def date(self, amount: int, now: int, offset: int | None) -> None:
         """Count an amount that has left now, from now on for the window's length."""
-        left, log = now, self._log
+        log, grain = self._log, self._grain
         if log and log[0][0] <= now - self._span:
             self._drop(now)
-        if self._grain > 1:
-            left = -(-now // self._grain) * self._grain
-        if log and log[-1][0] == left:
-            amount_there = log.pop()[1]
-            log.append((left, amount_there + amount))
+        if log and 0 <= log[-1][0] - now < grain:  # it would be rounded up to the same
+            log[-1][1] += amount
         else:
-            log.append((left, amount))
+            log.append([-(-now // grain) * grain, amount])
         self._dated += amount
         if self._is_calendar and offset is not None:
             wall = now + offset
-            cell = (wall - self._jitter) // self._length
-            if cell in self._cells and cell == (wall + self._jitter) // self._length:
-                self._cells[cell] += amount
+            if wall < self._until and self._cell in self._cells:
+                self._cells[self._cell] += amount
             else:
                 self._mark(wall, wall, amount)
 

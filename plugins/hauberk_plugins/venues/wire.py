@@ -14,7 +14,6 @@ from hauberk.request import Pairs
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
-_PAIR: Final = re.compile(r"([^=&]*)=([^&]*)")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -33,10 +32,12 @@ def read_form(text: str) -> Pairs:
     """
     if not text:
         return ()
-    # A piece without `=` gives no match, and none reaches beyond its piece.
-    pairs = _PAIR.findall(text)
-    if len(pairs) != text.count("&") + 1:
-        raise InvalidValue("query or form: a parameter has no '='")
+    pairs = []
+    for piece in text.split("&"):
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise InvalidValue("query or form: a parameter has no '='")
+        pairs.append((name, value))
     if "%" not in text and "+" not in text:
         return tuple(pairs)
     if _BROKEN_ESCAPE.search(text):
