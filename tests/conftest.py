@@ -1,10 +1,11 @@
-"""Shared by the whole suite: how hard hypothesis tries.
+"""Shared by the whole suite: how hard hypothesis tries, and where keys are made.
 
 CI runs a seeded tenth of what `make sweep` runs in full.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _FULL = os.environ.get("HAUBERK_SWEEP") == "full"
@@ -18,3 +19,12 @@ settings.register_profile(
 )
 settings.register_profile("sweep", max_examples=500, deadline=None)
 settings.load_profile("sweep" if _FULL else "quick")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def homes(tmp_path_factory):
+    """Keys, sessions and the tokens of devices are kept below the user's own folders: not ours."""
+    with pytest.MonkeyPatch.context() as patched:
+        for what in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR"):
+            patched.setenv(f"XDG_{what}", str(tmp_path_factory.mktemp(what.lower())))
+        yield

@@ -10,8 +10,10 @@ import inspect
 import io
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any, Final
 
 _MARKER: Final = re.compile(r"^% generated: (\w+)$", re.MULTILINE)
@@ -23,6 +25,8 @@ _HELP_WIDTH: Final = 110
 _MANY: Final = 6
 #: What `--help` says below this is the same for every command: the page says it once.
 _HELP_END: Final = "Every command takes:"
+#: Loads every built-in that contributes commands.
+_EVERY_BUILTIN: Final = "plugins: [killswitch, auth]\n"
 
 
 def expand(text: str) -> str:
@@ -185,13 +189,32 @@ def _default(name: str, key: Mapping[str, Any], required: list[str]) -> str:
 
 
 def commands() -> str:
-    """Each command with what `--help` says."""
+    """Each command with what `--help` says: the kernel's own, then those of the built-ins."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "hauberk.yml")
+        config.write_text(_EVERY_BUILTIN, encoding="utf-8")
+        named = command_names(config)
+        return "\n\n".join(f"### `hauberk {name}`\n\n{_help(name, config)}" for name in named)
+
+
+def command_names(config: Path | None = None) -> list[str]:
+    """Every command there is: the kernel's own, then those of the built-ins.
+
+    Args:
+        config: A configuration that loads every built-in with commands; one is made unless given.
+    """
     from hauberk.cli.commands import COMMANDS
+    from hauberk.cli.contributed import contributed
 
-    return "\n\n".join(f"### `hauberk {name}`\n\n{_help(name)}" for name in COMMANDS)
+    if config is None:
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder, "hauberk.yml")
+            config.write_text(_EVERY_BUILTIN, encoding="utf-8")
+            return command_names(config)
+    return [*COMMANDS, *sorted(one.command.name for one in contributed(config, COMMANDS))]
 
 
-def _help(name: str) -> str:
+def _help(name: str, config: Path) -> str:
     from hauberk.cli.main import main
 
     text = io.StringIO()
@@ -199,7 +222,7 @@ def _help(name: str) -> str:
     os.environ["COLUMNS"] = str(_HELP_WIDTH)
     try:
         with redirect_stdout(text):
-            main([*name.split(), "--help"])
+            main(["--config", str(config), *name.split(), "--help"])
     finally:
         os.environ.pop("COLUMNS")
         if before is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hauberk.errors import (
+    Altered,
     ClosedError,
     ConfigError,
     CredentialsMissing,
@@ -25,6 +26,7 @@ from hauberk.errors import (
     SealError,
     SigningError,
     StartFailed,
+    StoreConflict,
     StoreError,
     UnsafeFile,
 )
@@ -54,6 +56,7 @@ _LATER = {
 }
 
 __all__ = [
+    "Altered",
     "Cleared",
     "ClosedError",
     "ConfigError",
@@ -82,6 +85,7 @@ __all__ = [
     "Severity",
     "SigningError",
     "StartFailed",
+    "StoreConflict",
     "StoreError",
     "UnsafeFile",
     "Verdict",

@@ -22,16 +22,26 @@ class Builtin:
 
 BUILTINS: Final[dict[str, Builtin]] = {
     "venues": Builtin("hauberk_plugins.venues.plugin:VenuesPlugin"),
-    "keys": Builtin("hauberk_plugins.keys.plugin:KeysPlugin"),
+    "encryption": Builtin("hauberk_plugins.encryption.plugin:EncryptionPlugin"),
+    "storage": Builtin("hauberk_plugins.storage.plugin:StoragePlugin", ("vault",)),
+    "keys": Builtin("hauberk_plugins.keys.plugin:KeysPlugin", ("sealed",)),
     "killswitch": Builtin("hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store",)),
     "policy": Builtin("hauberk_plugins.policy.plugin:PolicyPlugin"),
     "throttle": Builtin("hauberk_plugins.throttle.plugin:ThrottlePlugin", ("venues",)),
     "signing": Builtin("hauberk_plugins.signing.plugin:SigningPlugin", ("sign", "keys", "venues")),
     "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
+    "auth": Builtin("hauberk_plugins.auth.plugin:AuthPlugin", ("authenticate", "sealed", "store")),
 }
 
 #: Who provides a port unless `ports:` says otherwise.
-DEFAULT_PORTS: Final[dict[str, str]] = {"venues": "venues", "keys": "keys"}
+DEFAULT_PORTS: Final[dict[str, str]] = {
+    "venues": "venues",
+    "vault": "encryption",
+    "store": "storage",
+    "sealed": "storage",
+    "keys": "keys",
+    "access": "auth",
+}
 #: Ports whose default provider is loaded whoever is granted them.
 ALWAYS: Final = frozenset({"venues", "keys"})
 
@@ -39,5 +49,5 @@ ALWAYS: Final = frozenset({"venues", "keys"})
 #: which the kernel and the program itself speak.
 RESERVED: Final = frozenset(BUILTINS) | {
     *("audit", "auth", "batch", "encryption", "gateway", "gpu", "monitor", "notify"),
-    *("recovery", "sandbox", "storage", "bots", "bot", "kernel", "hauberk"),
+    *("recovery", "sandbox", "storage", "bots", "bot", "kernel", "hauberk", "config"),
 }

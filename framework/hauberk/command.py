@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -11,11 +13,14 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard
+    from hauberk.secret import Secret
 
 Status: TypeAlias = Literal["ok", "warn", "fail"]
 OK: Final = "ok"
 WARN: Final = "warn"
 FAIL: Final = "fail"
+#: Bytes; a token has fewer than a hundred.
+_MAX_TOKEN: Final = 4_096
 
 
 @frozen
@@ -87,3 +92,76 @@ def started(config: str | Path, name: str) -> Iterator[Started]:
     with open_for(config, name) as guard:
         plugin = next(part.plugin for part, _ in guard.snapshot.parts if part.name == name)
         yield Started(plugin, guard)
+
+
+def session_path(config: str | Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Say where the token of whoever is logged in on the command line is kept, mode 0600.
+
+    Where the system has a folder for the time that one is logged in, there, so that it is gone
+    afterwards; else in one's home.
+
+    Args:
+        config: The configuration; each has a session of its own.
+        environ: Environment variables.
+
+    Returns:
+        A path, whether or not anything is there; no name of its folder is a secret.
+    """
+    from hashlib import sha256  # late: it brings OpenSSL
+
+    name = sha256(os.fsencode(Path(config).resolve())).hexdigest()[:16]
+    runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
+    if runtime.is_absolute() and _is_ours_alone(runtime):
+        return runtime / "hauberk" / name
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():  # as the XDG Base Directory Specification has it
+        state = Path(environ.get("HOME") or Path.home()) / ".local" / "state"
+    return state / "hauberk" / "sessions" / name
+
+
+def stored_token(config: str | Path) -> Secret | None:
+    """Return the token that `hauberk login` has kept, or `None`.
+
+    Raises:
+        UnsafeFile: Others may use the file, or it is not ours; says what to do.
+    """
+    from hauberk.files import read_private
+    from hauberk.secret import Secret
+
+    try:
+        return Secret(read_private(session_path(config), _MAX_TOKEN))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def owner_of(path: str | Path) -> str | None:
+    """Return the name of the user that runs this, if a file or folder is theirs.
+
+    Args:
+        path: Which; of a link, what it leads to counts.
+
+    Returns:
+        A name, or `uid` and a number where the user has none; `None` where it belongs to
+        somebody else.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    user = os.geteuid()
+    if Path(path).stat().st_uid != user:
+        return None
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(user).pw_name
+    except KeyError:
+        return f"uid {user}"
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return mine and not found.st_mode & 0o077

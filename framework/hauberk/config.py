@@ -122,9 +122,11 @@ class Config(ConfigFile):
         """Port to the plugin that provides it: those named, and by default those needed.
 
         What stands in the environment and in venue files is always at hand; a built-in that
-        keeps something is loaded only where a plugin is granted its port.
+        keeps something is loaded only where a plugin is granted its port, and `vault` where the
+        file holds a sealed value.
         """
-        providers = {port: name for port, name in DEFAULT_PORTS.items() if port in ALWAYS}
+        needed = {*ALWAYS, "vault"} if self.document.sealed else ALWAYS
+        providers = {port: name for port, name in DEFAULT_PORTS.items() if port in needed}
         providers |= self.ports
         waiting = [*self.plugins, *providers.values()]
         while waiting:
@@ -163,7 +165,12 @@ def read_config(path: str | Path) -> Config:
     Raises:
         ConfigError: The file is missing or is no YAML that could be checked further.
     """
-    document, problems = inspect_yaml(read_bytes(path), str(path))
+    return parse_config(read_bytes(path), str(path))
+
+
+def parse_config(content: bytes, file: str) -> Config:
+    """Read what stands in a `hauberk.yml`, or is to stand there; as `read_config`."""
+    document, problems = inspect_yaml(content, file, sealed=True)
     values: dict[str, Any] = {}
     for key in attrs.fields(attrs.resolve_types(ConfigFile)):
         if document.data.get(key.name) is not None:
@@ -340,6 +347,12 @@ def _check_authenticators(config: Config) -> _Wrong:
         yield at, f"{name!r} and {able[0]!r} both have the grant 'authenticate': one may"
 
 
+def _check_sealed(config: Config) -> _Wrong:
+    if "vault" not in config.providers:
+        for at in config.document.sealed:
+            yield at, "is sealed, and no plugin opens it: name one, `ports: {vault: PLUGIN}`"
+
+
 def _check_sections(config: Config) -> _Wrong:
     own = attrs.fields_dict(ConfigFile)
     for key in config.document.data:
@@ -359,6 +372,7 @@ _CHECKS: Final[tuple[Callable[[Config], _Wrong], ...]] = (
     _check_third_party,
     _check_accounts,
     _check_authenticators,
+    _check_sealed,
     _check_sections,
 )
 

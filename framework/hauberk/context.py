@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from hauberk.accounts import Account
-from hauberk.errors import NotGranted
+from hauberk.errors import ConfigProblem, MisuseError, NotGranted, SealError
 from hauberk.ports import (
     PORTS,
     Access,
@@ -20,11 +20,14 @@ from hauberk.ports import (
     Venues,
 )
 from hauberk.records import Incident, Severity
+from hauberk.sealed import NAMESPACE, Sealed
+from hauberk.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hauberk.kernel import Kernel
+    from hauberk.keypath import KeyPath
     from hauberk.lifecycle import View
 
 _SCOPED: Final = frozenset({"store", "vault", "sealed"})
@@ -102,11 +105,51 @@ class Context:
         found = cast(Scoped, provider).scoped(self.name) if name in _SCOPED else provider
         if view is self._view and self._is_settled:
             self.__dict__[name] = found
+            if view is not self._view:  # a reload came between: it may have revoked the grant
+                self.__dict__.pop(name, None)
         return found
 
     def has(self, port: str) -> bool:
         """Whether a port is granted and provided."""
         return port in self.grants and self._view.provider(port) is not None
+
+    def unseal(self, sealed: Sealed) -> Secret:
+        """Open a sealed value of the plugin's own section of `hauberk.yml`; needs no grant.
+
+        Args:
+            sealed: What stands in the plugin's `Config`, in a field of this type.
+
+        Raises:
+            NotGranted: It is of another section.
+            SealError: It does not open: it was changed, or moved to where it stands, or the key
+                is another; or no plugin provides `vault`.
+        """
+        if type(sealed) is not Sealed:
+            raise MisuseError(f"unseal takes a hauberk.sealed.Sealed, not {type(sealed).__name__}")
+        if sealed.path.partition(".")[0] != self.name:
+            why = f"a plugin opens what is sealed in its own section, {self.name!r}"
+            raise NotGranted(self.name, sealed.path, why)
+        provider = self._view.provider("vault")
+        if provider is None:
+            raise SealError(
+                f"{sealed.path} is sealed, and no plugin that opens it is started before "
+                f"{self.name!r}: name one, `ports: {{vault: …}}`, and list it first if at all"
+            )
+        vault = cast(Vault, cast(Scoped, provider).scoped(NAMESPACE))
+        return vault.open(sealed.path, sealed.blob)
+
+    def problem(self, path: KeyPath, message: str) -> ConfigProblem:
+        """Make a problem of the plugin's own section, for a `ConfigError` that `on_start` raises.
+
+        The guard then does not open, whether the plugin is required or not. What needs no port to
+        be known is better said by `Plugin.config_problems`, while the file is read.
+
+        Args:
+            path: In the section, for example `("limits", 0)`; empty for the whole of it.
+            message: What is wrong there, with the name that was probably meant
+                (`hauberk.spelling.nearest`).
+        """
+        return self._view.problem((self.name, *path), message)
 
     def report(
         self, title: str, severity: Severity, details: Mapping[str, Any] | None = None

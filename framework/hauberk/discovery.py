@@ -9,21 +9,28 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Iterator
+from copy import deepcopy
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from hauberk.builtins import BUILTINS, RESERVED
 from hauberk.config import Config, normalised
+from hauberk.dispatch import masked
 from hauberk.errors import ConfigError, ConfigProblem, StartFailed
 from hauberk.hooks import INTERFACE
+from hauberk.keypath import KeyPath
 from hauberk.plan import Plan, Planned
 from hauberk.registry import check_order
 from hauberk.structure import structure
+from hauberk.written import Written
 from hauberk.yamlfile import in_order
 
 GROUP: Final = "hauberk"
+#: What plugins are shown of an account: where a secret may stand, if only by mistake, is left out.
+_SHOWN: Final = ("venue", "allow", "signer")
 log = logging.getLogger("hauberk")
 
 
@@ -35,8 +42,9 @@ def discover(config: Config) -> Plan:
     """Find and import the plugins that a configuration names, and check their sections.
 
     Raises:
-        ConfigError: Every problem of the file, `config.problems` included.
-        StartFailed: A plugin that is required, or provides a port, cannot be loaded.
+        ConfigError: Every problem of the file, `config.problems` included; with them, what cannot
+            be loaded.
+        StartFailed: Plugins that are required, or provide a port, cannot be loaded: all of them.
     """
     problems = list(config.problems)
     planned: list[Planned] = []
@@ -47,6 +55,7 @@ def discover(config: Config) -> Plan:
         try:
             cls, origin = _load(config, name)
             section = _section(config, name, cls, problems)
+            problems += _own_problems(config, name, cls, section)
             grants = config.granted(name)
             planned.append(Planned(name, cls, section, grants, required, origin))
         except _Unusable as error:
@@ -56,10 +65,10 @@ def discover(config: Config) -> Plan:
                 skipped.append((name, str(error)))
     problems += _order_problems(config, planned)
     if problems:
+        problems += _failures(config, failed)
         raise ConfigError(in_order(problems))
     if failed:
-        name, reason = failed[0]
-        raise StartFailed(name, str(reason)) from reason.__cause__
+        raise _start_failed(failed) from failed[0][1].__cause__
     for skip in skipped:
         log.warning("plugin %s is skipped: %s", *skip)
     reserved = RESERVED | frozenset(config.names)
@@ -174,6 +183,69 @@ def _section(config: Config, name: str, cls: Any, problems: list[ConfigProblem])
         raise
     except BaseException as error:  # of a validator, or of a class that cannot be structured
         raise _Unusable(f"its Config cannot be read: {_told(error)}") from error
+
+
+def _own_problems(config: Config, name: str, cls: Any, section: object) -> list[ConfigProblem]:
+    """Ask a plugin's class what is wrong that types and validators cannot say."""
+    ask = getattr(cls, "config_problems", None)
+    if ask is None:  # it does not inherit the specification
+        return []
+    try:
+        return [_own_problem(config, found) for found in ask(_written(config, name, section))]
+    except (KeyboardInterrupt, _Unusable):
+        raise
+    except BaseException as error:
+        raise _Unusable(f"its config_problems raised {_told(error)}") from error
+
+
+def _own_problem(config: Config, found: Any) -> ConfigProblem:
+    if type(found) is tuple and len(found) == 2:
+        at, message = found
+        is_path = type(at) is tuple and all(type(part) in (str, int) for part in at)
+        if is_path and type(message) is str and message:
+            return config.document.problem(at, masked(message[:1_000]))
+    raise _Unusable("its config_problems says something other than (path, message)")
+
+
+def _written(config: Config, name: str, section: object) -> Written:
+    file = config.document
+    as_written = file.data.get(name)
+    return Written(
+        name=name,
+        config=section,
+        section=deepcopy(as_written) if isinstance(as_written, dict) else {},
+        accounts=_accounts(config),
+        provides=frozenset(port for port, owner in config.providers.items() if owner == name),
+        folder=Path(file.file).absolute().parent,
+    )
+
+
+def _accounts(config: Config) -> dict[str, dict[str, Any]]:
+    """What accounts say, those included that have problems and are in the file alone."""
+    entries = config.document.data.get("accounts")
+    return {
+        account: {key: deepcopy(entry[key]) for key in _SHOWN if key in entry}
+        for account, entry in (entries.items() if isinstance(entries, dict) else ())
+        if isinstance(entry, dict) and (account in config.accounts or config.problems)
+    }
+
+
+def _failures(config: Config, failed: list[tuple[str, _Unusable]]) -> Iterator[ConfigProblem]:
+    """Say what cannot be loaded where the file names it."""
+    for name, reason in failed:
+        at: KeyPath = ("plugins",)
+        if name in config.plugins:
+            at = ("plugins", config.plugins.index(name))
+        elif name in config.ports.values():
+            at = ("ports", next(port for port, owner in config.ports.items() if owner == name))
+        yield config.document.problem(at, str(StartFailed(name, str(reason))))
+
+
+def _start_failed(failed: list[tuple[str, _Unusable]]) -> StartFailed:
+    """Make one error of all that cannot be loaded: the first one's, and what it says of others."""
+    (name, reason), *others = failed
+    told = [str(reason), *(str(StartFailed(other, str(why))) for other, why in others)]
+    return StartFailed(name, "\n".join(told))
 
 
 def _order_problems(config: Config, planned: list[Planned]) -> list[ConfigProblem]:

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter, is_
+from time import monotonic_ns
 from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
@@ -32,8 +33,11 @@ _CREDENTIAL: Final = re.compile(
     r"(?i)(\b\w*(?:signature|secret|api_?key|token|password|passphrase)\w*=|//(?=[^\s/]*@))[^\s&@]+"
 )
 _TYPE_NAME: Final = type.__dict__["__name__"].__get__
-#: One call in so many, by implementation, is timed for the statistics.
+#: One call in so many, by implementation, is timed for the statistics; of `on_request`, one pass.
 SAMPLE_EVERY: Final = 16
+#: How much of an exception's text is told: of one of our own, and of any other.
+_OWN_TEXT: Final = 2_000
+_TEXT: Final = 200
 Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
 
 # What hooks are given besides requests, with their fields, to notice and undo a change.
@@ -51,6 +55,27 @@ class HookFailed(Exception):
         self.impl = impl
         self.why = why
         self.cause = cause
+
+
+class Interrupts:
+    """Holds Ctrl-C back while each of several is told something, one `with` block each."""
+
+    def __init__(self) -> None:
+        self._first: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Begin to tell one of them."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, KeyboardInterrupt):
+            return False
+        self._first = self._first or error
+        return True
+
+    def raise_first(self) -> None:
+        """Raise the first interrupt, when everybody has been told."""
+        if self._first is not None:
+            raise self._first
 
 
 class Watch:
@@ -82,11 +107,16 @@ class Watch:
         now = self.now()
         for frame in self.active.copy():
             impl = frame.impl
-            if impl is None or frame.named is impl or now - frame.since_ns <= self.warn_ns:
+            if impl is None or frame.named is impl or now - frame.since_ns <= self._limit_ns(impl):
                 continue
             names.append(impl.name)
             self.name(frame, impl, now - frame.since_ns)
         return names
+
+    def _limit_ns(self, impl: Impl) -> int:
+        """Checking a password is slow on purpose; one that never ends is named all the same."""
+        is_slow = impl.may_authenticate and impl.hook == "on_login"
+        return max(self.warn_ns, self.deny_ns) if is_slow else self.warn_ns
 
     def name(self, frame: Frame, impl: Impl, took_ns: int) -> None:
         """Count and log an overrun, once a pass and guard."""
@@ -193,17 +223,24 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
 
 
 def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
-    """Call a hook: counted, attributed, and whatever it raises turned into `HookFailed`."""
+    """Call a hook: counted, timed, attributed, and what it raises turned into `HookFailed`.
+
+    Observers and responders are timed each time, any other hook once in `SAMPLE_EVERY` calls.
+    """
     was_running, watch = frame.is_running, frame.watch
     frame.impl, frame.named = impl, None
-    impl.calls += 1
-    token = None
+    impl.calls = calls = impl.calls + 1
+    timed = calls % SAMPLE_EVERY == 1 or frame.is_open
+    now = monotonic_ns if watch is None else watch.now
+    began = token = None
     try:
         token = _CURRENT.set(frame)
         frame.is_running = True
         if watch is not None:
-            frame.since_ns = watch.now()
+            began = frame.since_ns = now()
             watch.active.add(frame)
+        elif timed:
+            began = now()
         return impl.function(*args)
     except KeyboardInterrupt:
         impl.failed()
@@ -217,6 +254,9 @@ def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
             watch.active.discard(frame)
         if token is not None:
             _CURRENT.reset(token)
+        # A coroutine has yet to run: `acall` takes its time.
+        if timed and began is not None and not impl.is_async:
+            impl.sample(now() - began)
 
 
 async def acall(impl: Impl, *args: Any) -> Any:
@@ -229,6 +269,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
     _CURRENT.set(frame)  # in the context of the task that this runs in
     frame.is_running = True
     kinds, before = tuple(map(type, args)), _looked_at(args)
+    began = monotonic_ns()
     try:
         answer = await call(impl, *args, is_open=True, frame=frame)
     except HookFailed:
@@ -238,6 +279,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
         raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
     finally:
         frame.is_running = False
+        impl.sample(monotonic_ns() - began)
     if _changed(args, kinds, before):
         impl.failed()
         raise HookFailed(impl, "changed what it was given")
@@ -360,8 +402,12 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
         raise interrupted
 
 
-def told(error: BaseException, limit: int = 200) -> str:
-    """Describe an exception in one line that cannot break out of a log."""
+def told(error: BaseException) -> str:
+    """Describe an exception in one line that cannot break out of a log.
+
+    An error of our own says what to do, often at its end: it is cut much later than any other.
+    """
+    limit = _OWN_TEXT if issubclass(type(error), HauberkError) else _TEXT
     try:
         text = str(error)[:limit]
     except KeyboardInterrupt:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context
 from typing import Any
 
 from hauberk import dispatch, offloop
@@ -38,6 +39,9 @@ log = logging.getLogger("hauberk")
 
 #: Threads for what blocks under `aclear`.
 _THREADS = 16
+#: What `aclear` is carrying out, out of a collector's reach: one that found a protocol together
+#: with its coroutine might close the protocol first, which then tells nobody.
+_HELD: set[Steps] = set()
 _SHADOW = Mode.SHADOW
 
 
@@ -46,7 +50,8 @@ class Drivers:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._held: set[Steps] = set()
+        #: What goes on elsewhere after the loop was closed under it, and is to be waited for.
+        self._unfinished: dict[Step | None, Callable[[], object]] = {}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hauberk")
         self._do: dict[type[Step], Callable[[Any], Any]] = {
             Begin: self._begin,
@@ -61,7 +66,7 @@ class Drivers:
         }
         self._await: dict[type[Step], Callable[[Any], Awaitable[Any] | None]] = {
             Ask: lambda step: self._off(self._ask, step, any(i.is_blocking for i in step.guards)),
-            Flush: lambda step: offloop.aside(kernel.flush, step.frame),
+            Flush: lambda step: self._ended(step, offloop.start(kernel.flush, step.frame)),
             Pause: lambda step: kernel.waking.await_(step.request_id, step.ns),
             Tell: self._tell_off,
             Sign: lambda step: self._off(self._sign, step, step.signer.is_blocking),
@@ -87,16 +92,16 @@ class Drivers:
 
     async def arun(self, steps: Steps) -> Cleared:
         """Drive to the end on the running event loop."""
-        # Or a collector that finds both would close the protocol too, which then tells nobody.
-        self._held.add(steps)
+        _HELD.add(steps)
         try:
             return await self._driven(steps)
         finally:
-            self._held.discard(steps)
+            _HELD.discard(steps)
 
     async def _driven(self, steps: Steps) -> Cleared:
         answer: Any = None
         error: BaseException | None = None
+        step: Step | None = None
         while True:
             try:
                 step = steps.send(answer) if error is None else steps.throw(error)
@@ -108,12 +113,16 @@ class Drivers:
                     return _ended(raised)
                 if isinstance(raised, GeneratorExit):
                     # The loop was closed under it: nothing can be awaited, and since a collector
-                    # may be running this inside any lock, the guards are told from elsewhere.
-                    offloop.start(self._abandon, steps)
+                    # may be running this inside any lock and any hook, the guards are told from
+                    # elsewhere.
+                    unfinished = self._unfinished.pop(step, None)
+                    Context().run(offloop.start, self._abandon, steps, unfinished)
                     raise
                 answer, error = None, _throwable(raised)
 
-    def _abandon(self, steps: Steps) -> None:
+    def _abandon(self, steps: Steps, unfinished: Callable[[], object] | None) -> None:
+        if unfinished is not None:  # or a guard would charge after it had been told the end
+            unfinished()
         with suppress(asyncio.CancelledError):
             self.run(steps, asyncio.CancelledError())
 
@@ -125,7 +134,17 @@ class Drivers:
         self, function: Callable[[Any], Any], step: Step, is_blocking: bool
     ) -> Awaitable[Any] | None:
         """Go to the pool, or say that it is to be done here."""
-        return offloop.in_pool(self._pool, function, step) if is_blocking else None
+        if not is_blocking:
+            return None
+        return self._ended(step, offloop.in_pool(self._pool, function, step))
+
+    async def _ended(self, step: Step, running: Future[Any]) -> Any:
+        """Await what runs off the loop."""
+        try:
+            return await offloop.to_the_end(running)
+        except GeneratorExit:
+            self._unfinished[step] = running.exception
+            raise
 
     def _begin(self, step: Begin) -> Scene:
         kernel = self._kernel
@@ -157,7 +176,7 @@ class Drivers:
         recorders = step.snapshot.recorders
         if not any(impl.is_blocking for impl in recorders) or (event := self._event(step)) is None:
             return None
-        return self._spread(lambda run: self._record(event, run), recorders)
+        return self._spread(step, lambda run: self._record(event, run), recorders)
 
     def _event(self, step: Tell) -> Event | None:
         if step.kind == "request.would_stop":
@@ -188,22 +207,44 @@ class Drivers:
             return None
         self._kernel.waking.disarm(step.request.id)
         return self._spread(
-            lambda run: dispatch.end(run, step.request, step.left, step.why, step.frame), ends
+            step, lambda run: dispatch.end(run, step.request, step.left, step.why, step.frame), ends
         )
 
-    async def _spread(self, call: Callable[[Sequence[Impl]], None], impls: Sequence[Impl]) -> None:
+    async def _spread(
+        self, step: Step, call: Callable[[Sequence[Impl]], None], impls: Sequence[Impl]
+    ) -> None:
         """Call all on the loop but those that may block, whatever is cancelled meanwhile."""
         cut_short = None
-        for run in runs(impls):
+        rest = iter(runs(impls))
+        for run in rest:
             try:
                 if run[0].is_blocking:
-                    await offloop.in_pool(self._pool, call, run)
+                    await self._ended(step, offloop.in_pool(self._pool, call, run))
                 else:
                     call(run)
             except (asyncio.CancelledError, KeyboardInterrupt) as error:
                 cut_short = cut_short or error
+            except GeneratorExit:
+                self._unfinished[step] = _then(self._unfinished[step], call, rest)
+                raise
         if cut_short is not None:
             raise cut_short
+
+
+def _then(
+    unfinished: Callable[[], object],
+    call: Callable[[Sequence[Impl]], None],
+    rest: Iterable[Sequence[Impl]],
+) -> Callable[[], None]:
+    """Wait for one that has been called, and call the rest."""
+
+    def finish() -> None:
+        unfinished()
+        for run in rest:
+            with suppress(Exception, KeyboardInterrupt):
+                call(run)
+
+    return finish
 
 
 def _ends(step: End) -> list[Impl]:

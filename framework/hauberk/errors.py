@@ -142,6 +142,10 @@ class SealError(HauberkError):
     """Something cannot be sealed or opened; the subclass and the text say why and what to do."""
 
 
+class Altered(SealError):
+    """What was sealed is not as it was left: changed, cut off, removed, swapped or put back."""
+
+
 class UnsafeFile(HauberkError):
     """A file or folder may not be used as it stands: whose it is, who else may use it, what it is.
 

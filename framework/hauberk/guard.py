@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
-from hauberk.dispatch import HookFailed
+from hauberk.dispatch import HookFailed, Interrupts
 from hauberk.drivers import Drivers
 from hauberk.errors import Denied, MisuseError
 from hauberk.frames import Frame
@@ -97,6 +97,8 @@ class Guard:
 
         Raises:
             MisuseError: It was settled before, or cleared by another guard.
+            KeyboardInterrupt: An observer or recorder was interrupted; raised when all have been
+                told.
         """
         self._enter("settle")
         if isinstance(response, BaseException):
@@ -107,15 +109,18 @@ class Guard:
         if judged is None:
             raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
         kernel = self._kernel
-        shown = kernel.shown(judged)
+        shown, interrupts = kernel.shown(judged), Interrupts()
         for impl in kernel.snapshot.impls("on_response"):
-            if impl.is_async:
-                _schedule(impl, shown, response)
-            else:
-                kernel.contained(impl, shown, response, is_open=True)
+            with interrupts:
+                if impl.is_async:
+                    _schedule(impl, shown, response)
+                else:
+                    kernel.contained(impl, shown, response, is_open=True)
         if kernel.snapshot.recorders:
             fields = {"status": response.status, "error": response.error}
-            kernel.record(kernel.event("kernel", "response", fields, judged))
+            with interrupts:
+                kernel.record(kernel.event("kernel", "response", fields, judged))
+        interrupts.raise_first()
 
     def login(self, login: Login) -> Identity:
         """Have a login judged by every guard and the authenticator.

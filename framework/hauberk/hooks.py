@@ -7,7 +7,7 @@ against the specification. The kernel refuses wrappers, `tryfirst`, `trylast`, `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pluggy
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from hauberk.batch import SignedBatch, Verdicts
     from hauberk.command import Check, Command
     from hauberk.context import Context
+    from hauberk.keypath import KeyPath
     from hauberk.records import Event, Identity, Incident, Login, Outcome
     from hauberk.request import Request, Response
     from hauberk.verdicts import Deny, Verdict
+    from hauberk.written import Written
 
 PROJECT: Final = "hauberk"
 #: Raised when a hook changes in a way that plugins can notice.
@@ -53,6 +55,30 @@ class Plugin:
     interface: ClassVar[tuple[int, int]]
     Config: ClassVar[type]
     provides: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def config_problems(
+        cls,
+        written: Written,  # noqa: ARG003
+    ) -> Iterable[tuple[KeyPath, str]]:
+        """Say what is wrong in `hauberk.yml` that types and validators cannot know.
+
+        For example a name that leads nowhere. No hook: called while the file is read, before
+        any plugin is made, so that what is wrong is told together with all else that is. What
+        only ports can tell is for `on_start`, which raises a `ConfigError` of
+        `context.problem(...)`.
+
+        Args:
+            written: What the file says.
+
+        Returns:
+            Where, a path from the top of the file such as `(written.name, "limits", 0)`; and
+            what is wrong there, with the name that was probably meant
+            (`hauberk.spelling.nearest`).
+
+        On failure: as if the plugin could not be imported.
+        """
+        return ()
 
     @hookspec
     def on_request(self, request: Request) -> Verdict:

@@ -25,6 +25,7 @@ log = logging.getLogger("hauberk")
 #: Incidents kept in memory; the oldest are forgotten first.
 KEPT: Final = 1_000
 INTERRUPTED: Final = "was interrupted"
+_NOT_YET: Final = Outcome("not tried again yet", False)
 
 
 class Responses:
@@ -41,8 +42,8 @@ class Responses:
         self._lock = threading.RLock()  # a signal's handler may report
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
         self._busy: set[Impl] = set()
-        self._unanswered: dict[str, Incident] = {}
-        self._tried_ns = 0
+        self._owed: dict[str, Incident] = {}
+        self._tried_ns: dict[str, int] = {}
 
     def contain(
         self, incident: Incident, snapshot: Snapshot, now_ns: int, stop: Callable[[], None]
@@ -68,28 +69,32 @@ class Responses:
         return outcomes
 
     def obstacle(self, snapshot: Snapshot, now_ns: int) -> tuple[str, str] | None:
-        """Try again what is owed, at most once in `retry_ns`; say what still stands in the way."""
-        if not self._unanswered:
+        """Try again whoever owes an answer, each at most once in `retry_ns`.
+
+        Returns:
+            Who still stands in the way and why, the first of them, or `None`.
+
+        Raises:
+            KeyboardInterrupt: One was interrupted; raised after all were tried.
+        """
+        if not self._owed:
             return None
-        with self._lock:
-            due = now_ns - self._tried_ns >= self.retry_ns
-            owed = dict(self._unanswered)
-            if due:
-                self._tried_ns = now_ns
-        for name, incident in owed.items():
+        obstacle, is_interrupted = None, False
+        for name, incident, is_due in self._taken_up(now_ns):
             impl = snapshot.hooks(name).get("on_incident")
-            settled = impl is None or not impl.part.required
-            if impl is not None and not settled and due:
-                outcome = _answer(impl, incident)
-                if outcome.did == INTERRUPTED:
-                    raise KeyboardInterrupt
-                settled = outcome.ok
-            if not settled:
-                return name, f"it failed to act on incident {incident.id} ({incident.title})"
+            if impl is not None and impl.part.required:
+                outcome = _answer(impl, incident) if is_due else _NOT_YET
+                if not outcome.ok:
+                    is_interrupted |= outcome.did == INTERRUPTED
+                    why = f"it failed to act on incident {incident.id} ({incident.title})"
+                    obstacle = obstacle or (name, why)
+                    continue
             with self._lock:
-                if self._unanswered.get(name) is incident:
-                    del self._unanswered[name]
-        return None
+                if self._owed.get(name) is incident:
+                    del self._owed[name]
+        if is_interrupted:
+            raise KeyboardInterrupt
+        return obstacle
 
     def launch(self, incident: Incident, snapshot: Snapshot) -> list[tuple[Impl, Future[Outcome]]]:
         """Start every other responder, in order, each on a daemon thread or its event loop."""
@@ -153,13 +158,23 @@ class Responses:
         with self._lock:
             return tuple(self._incidents.values())
 
+    def _taken_up(self, now_ns: int) -> list[tuple[str, Incident, bool]]:
+        """Return what is owed by whom, and whether it is for the caller to try it again."""
+        with self._lock:
+            taken = [
+                (name, incident, now_ns - self._tried_ns[name] >= self.retry_ns)
+                for name, incident in tuple(self._owed.items())
+            ]
+            self._tried_ns |= {name: now_ns for name, _, is_due in taken if is_due}
+        return taken
+
     def _owe(self, impl: Impl, incident: Incident, now_ns: int) -> None:
         """Remember what a required responder has yet to act on: the worst, then the latest."""
         with self._lock:
-            owed = self._unanswered.get(impl.name)
+            self._tried_ns[impl.name] = now_ns
+            owed = self._owed.get(impl.name)
             if owed is None or incident.severity >= owed.severity:
-                self._unanswered[impl.name] = incident
-            self._tried_ns = now_ns
+                self._owed[impl.name] = incident
 
     def _start(self, impl: Impl, incident: Incident) -> Future[Outcome]:
         future: Future[Outcome] = Future()

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from hauberk import dispatch, frames
 from hauberk.counts import publish
-from hauberk.dispatch import HookFailed, Watch
+from hauberk.dispatch import HookFailed, Interrupts, Watch
 from hauberk.errors import ClosedError, Denied, MisuseError
 from hauberk.frames import Frame
 from hauberk.incidents import INTERRUPTED, Responses
@@ -182,13 +182,20 @@ class Kernel:
                 log.warning("%s.on_event %s", impl.name, failure.why)
 
     def record(self, event: Event, recorders: Sequence[Impl] | None = None) -> None:
-        """Record what happens in any case: refusals, halts and releases."""
+        """Record what happens in any case: refusals, halts and releases.
+
+        Raises:
+            KeyboardInterrupt: A recorder was interrupted; raised after all were told.
+        """
         frame = frames.current()
         if frame is not None and frame.depth + 1 >= frames.MAX_DEPTH:
             log.warning("event %s is dropped: emitted %d dispatches deep", event.kind, frame.depth)
             return
+        interrupts = Interrupts()
         for impl in self.snapshot.recorders if recorders is None else recorders:
-            self.contained(impl, event)
+            with interrupts:
+                self.contained(impl, event)
+        interrupts.raise_first()
 
     def emit(self, source: str, kind: str, fields: Mapping[str, Any] | None) -> None:
         """Tell the recorders under a plugin's name; inside a guard, when it has returned."""
@@ -260,13 +267,22 @@ class Kernel:
         return incident
 
     def respond(self, incident: Incident) -> Incident:
-        """Record a contained incident and call every other responder."""
-        self.record(self.event(incident.source, "incident.reported", incident.told()))
+        """Record a contained incident and call every other responder.
+
+        Raises:
+            KeyboardInterrupt: A recorder or a required responder was interrupted; raised when all
+                have been told.
+        """
+        interrupts = Interrupts()
+        with interrupts:
+            self.record(self.event(incident.source, "incident.reported", incident.told()))
         started = self.responses.launch(incident, self.snapshot)
         outcomes = (*incident.outcomes, *self.responses.collect(started))
         incident = evolve(incident, outcomes=outcomes)
         self.responses.keep(incident)
-        self.record(self.event(incident.source, "incident.handled", incident.told()))
+        with interrupts:
+            self.record(self.event(incident.source, "incident.handled", incident.told()))
+        interrupts.raise_first()
         if any(outcome.did == INTERRUPTED for outcome in outcomes):
             raise KeyboardInterrupt
         return incident

@@ -13,9 +13,17 @@ from hauberk import dispatch, offloop
 from hauberk.binding import bind_accounts
 from hauberk.context import Context
 from hauberk.dispatch import HookFailed
-from hauberk.errors import ConfigError, HauberkError, MisuseError, PluginRefused, StartFailed
+from hauberk.errors import (
+    ConfigError,
+    ConfigProblem,
+    HauberkError,
+    MisuseError,
+    PluginRefused,
+    StartFailed,
+)
 from hauberk.frames import Frame
 from hauberk.hooks import hookimpl
+from hauberk.plan import somewhere
 from hauberk.ports import Venues
 from hauberk.registry import BOTS, FIRST, Part, implementations
 from hauberk.settings import Settings
@@ -23,6 +31,7 @@ from hauberk.snapshot import Hooks, Snapshot, arrange
 
 if TYPE_CHECKING:
     from hauberk.kernel import Kernel
+    from hauberk.keypath import KeyPath
     from hauberk.plan import Plan, Planned
 
 log = logging.getLogger("hauberk")
@@ -38,10 +47,12 @@ class View:
     Attributes:
         settings: Which plugin provides which port.
         parts: Grows while plugins start, so that providers serve those after them.
+        problem: Makes a problem of a path in the configuration and what is wrong there.
     """
 
     settings: Settings
     parts: dict[str, tuple[Part, Hooks]] = field(factory=dict)
+    problem: Callable[[KeyPath, str], ConfigProblem] = field(default=somewhere, repr=False)
 
     def provider(self, port: str) -> object | None:
         """What provides a port, or `None`."""
@@ -60,6 +71,7 @@ class _Starting:
     Attributes:
         view: What is made so far.
         skipped: What is left out, with the reason.
+        problems: What plugins found wrong with the configuration.
         started: What is to be stopped again if the rest fails.
         contexts: Of what was made, by name.
         frame: What `on_start` hooks reported and emitted, sent when all is in place.
@@ -67,6 +79,7 @@ class _Starting:
 
     view: View
     skipped: list[tuple[str, str]]
+    problems: list[ConfigProblem] = field(factory=list)
     started: list[tuple[Part, Hooks]] = field(factory=list)
     contexts: dict[str, Context] = field(factory=dict)
     frame: Frame = field(factory=Frame)
@@ -91,10 +104,12 @@ class Crew:
         started is stopped again and nothing has changed.
 
         Raises:
+            ConfigError: Plugins cannot use what the configuration says, required or not; lists
+                what all of them found.
             StartFailed: A required plugin failed.
             PluginRefused: The order does not stand, or a name is taken.
         """
-        starting = _Starting(View(plan.settings), list(plan.skipped))
+        starting = _Starting(View(plan.settings, problem=plan.problem), list(plan.skipped))
         try:
             self._start(plan, starting)
         finally:
@@ -138,7 +153,10 @@ class Crew:
             for planned in plan.planned:
                 self._add(planned, starting)
                 if planned.name == view.settings.ports.get("venues"):
-                    _check_venues(plan, view)
+                    starting.problems += _venue_problems(view)
+            if starting.problems:
+                found = dict.fromkeys(starting.problems)
+                raise ConfigError(sorted(found, key=lambda problem: (problem.file, problem.line)))
             snapshot = self._arranged(view, plan.order)
         except BaseException:
             self._stop(starting.started)
@@ -179,7 +197,10 @@ class Crew:
             view.parts.pop(planned.name, None)
             cause = error.cause if isinstance(error, HookFailed) else error
             if isinstance(cause, ConfigError):  # the operator's to mend, required or not
-                raise cause from None
+                starting.problems += cause.problems
+                return
+            if starting.problems:  # which it may come of: what others find is to be heard as well
+                return
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
             if planned.required:
                 raise StartFailed(planned.name, reason) from error
@@ -191,10 +212,10 @@ class Crew:
 
     def _made(self, planned: Planned, provides: list[str]) -> tuple[tuple[Part, Hooks], bool]:
         was = self.view.parts.get(planned.name)
-        kept = planned.keep(was[0]) if was is not None else None
+        kept = planned.keep(*was) if was is not None else None
         if was is not None and kept is was[0]:
             return was, False
-        part = kept or planned.make()
+        part = kept or planned.make(was[0] if was is not None else None)
         for port in provides:
             if port not in getattr(part.plugin, "provides", {}):
                 raise PluginRefused(part.name, f"`ports:` names it for {port!r}, which it has not")
@@ -224,21 +245,20 @@ class Crew:
                 self._kernel.contained(hooks["on_stop"])
 
 
-def _check_venues(plan: Plan, view: View) -> None:
-    """Every account's venue must be known, before anything that counts on it starts.
-
-    Raises:
-        ConfigError: Lists those that are not, and where they stand.
-    """
-    venues = cast(Venues, view.provider("venues"))
-    problems = []
+def _venue_problems(view: View) -> list[ConfigProblem]:
+    """Say which accounts' venues are not known, or have a file that cannot be used."""
+    if (provider := view.provider("venues")) is None:  # it did not start, which is told
+        return []
+    venues = cast(Venues, provider)
+    problems: list[ConfigProblem] = []
     for name, account in view.settings.accounts.items():
         try:
             venues.venue(account.venue)
+        except ConfigError as error:
+            problems += error.problems
         except HauberkError as error:
-            problems.append(plan.problem(("accounts", name, "venue"), str(error)))
-    if problems:
-        raise ConfigError(problems)
+            problems.append(view.problem(("accounts", name, "venue"), str(error)))
+    return problems
 
 
 def _is_kept(part: Part, view: View) -> bool:

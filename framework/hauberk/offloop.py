@@ -17,23 +17,38 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
-async def in_pool(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: Any) -> _T:
-    """Run a function in a pool, in this context.
-
-    A cancellation is heeded when it has returned: before that, a guard might still charge after
-    it had been told the end.
-    """
+def in_pool(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: Any) -> Future[_T]:
+    """Start a function in a pool, in this context."""
     context = contextvars.copy_context()
     try:
-        running = pool.submit(context.run, _told_apart, function, *args)
+        return pool.submit(context.run, _told_apart, function, *args)
     except RuntimeError:  # the guard was closed meanwhile: whoever was asked must still be told
-        running = start(function, *args)
-    return await _to_the_end(running)
+        return start(function, *args)
 
 
 async def aside(function: Callable[..., _T], *args: Any) -> _T:
     """Run a function on a daemon thread of its own, which no hanging guard can keep busy."""
-    return await _to_the_end(start(function, *args))
+    return await to_the_end(start(function, *args))
+
+
+async def to_the_end(running: Future[_T]) -> _T:
+    """Await in spite of cancellations, then raise the first of them.
+
+    One is heeded only when what runs has returned: before that, a guard might still charge after
+    it had been told the end.
+    """
+    future = asyncio.wrap_future(running)
+    cancelled = None
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # looked at, so that it does not warn
+        raise cancelled
+    return future.result()
 
 
 def start(function: Callable[..., _T], *args: Any) -> Future[_T]:
@@ -79,19 +94,3 @@ def _told_apart(function: Callable[..., _T], *args: Any) -> _T:
         return function(*args)
     except StopIteration as error:
         raise RuntimeError("StopIteration was raised off the loop") from error
-
-
-async def _to_the_end(running: Future[_T]) -> _T:
-    """Await in spite of cancellations, then raise the first of them."""
-    future = asyncio.wrap_future(running)
-    cancelled = None
-    while not future.done():
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError as error:
-            cancelled = cancelled or error
-    if cancelled is not None:
-        if not future.cancelled():
-            future.exception()  # looked at, so that it does not warn
-        raise cancelled
-    return future.result()

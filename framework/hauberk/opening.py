@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
-from hauberk import counts, process
+from hauberk import coredumps, counts, process
 from hauberk.config import read_config
 from hauberk.discovery import configs, discover
-from hauberk.errors import ConfigError, ConfigProblem, StartFailed
+from hauberk.errors import ConfigError, ConfigProblem, StartFailed, UnsafeFile
+from hauberk.files import clean_orphans, make_private_folder
 from hauberk.guard import Guard
 from hauberk.plan import Plan
 from hauberk.ports import Clock
@@ -22,7 +24,8 @@ def open(  # noqa: A001 - read as hauberk.open
 ) -> Guard:
     """Open a guard from `hauberk.yml`.
 
-    Opened in the main thread, it reloads on SIGHUP where nothing else handles that.
+    Opened in the main thread, it reloads on SIGHUP where nothing else handles that. From here on
+    the process leaves no core dump: there would be keys in it.
 
     Args:
         path: The configuration.
@@ -39,6 +42,7 @@ def open(  # noqa: A001 - read as hauberk.open
         StartFailed: A required plugin is missing or did not start.
         PluginRefused: A plugin breaks a rule of registration.
     """
+    coredumps.forbid()
     plan = load(path)
     state = plan.settings.state_dir
     if state is not None and not transient:
@@ -57,6 +61,7 @@ def open_for(path: str | Path, name: str) -> Guard:
         ConfigError: The file cannot be used.
         StartFailed: The plugin is not listed, or one that is needed did not start.
     """
+    coredumps.forbid()
     plan = load(path)
     by_name = {planned.name: planned for planned in plan.planned}
     if name not in by_name:
@@ -95,9 +100,18 @@ def schema_for(path: str | Path) -> dict[str, Any]:
 
 
 def _make_folder(state: Path, file: str) -> None:
+    """Make the state folder; remove what writers that were killed left in one that is there."""
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not state.is_dir():
+            make_private_folder(state)
+    except UnsafeFile as error:
+        raise _no_state(state, file, error.problem) from None
     except OSError as error:
-        why = "it is there and no folder" if isinstance(error, FileExistsError) else error.strerror
-        message = f"the state folder {state} cannot be made: {why}; name another"
-        raise ConfigError([ConfigProblem(file, 0, "state", message)]) from None
+        raise _no_state(state, file, error.strerror or type(error).__name__) from None
+    with suppress(OSError):  # what cannot be cleaned stops nothing
+        clean_orphans(state)
+
+
+def _no_state(state: Path, file: str, why: str) -> ConfigError:
+    message = f"the state folder {state} cannot be made: {why}; name another"
+    return ConfigError([ConfigProblem(file, 0, "state", message)])

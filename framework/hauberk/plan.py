@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from hauberk import offloop
 from hauberk.errors import ConfigProblem
-from hauberk.registry import Part
+from hauberk.registry import Impl, Part
 from hauberk.settings import Settings
 
 
@@ -32,24 +34,47 @@ class Planned:
     required: bool = False
     origin: str = "built-in"
 
-    def make(self) -> Part:
-        """Make the plugin."""
-        plugin = self.cls() if self.config is None else self.cls(self.config)
-        return Part(self.name, plugin, self.grants, self.required, self.origin, self)
+    def make(self, before: Part | None = None) -> Part:
+        """Make the plugin.
 
-    def keep(self, part: Part) -> Part | None:
-        """Return the part with its instance and state if nothing about it changed."""
+        Args:
+            before: What it takes over from, in a reload.
+        """
+        plugin = self.cls() if self.config is None else self.cls(self.config)
+        loop = _loop(before)
+        return Part(self.name, plugin, self.grants, self.required, self.origin, self, loop)
+
+    def keep(self, part: Part, hooks: Mapping[str, Impl]) -> Part | None:
+        """Return the part with its instance and state if nothing about it changed.
+
+        One with `async def` hooks whose event loop has ended goes over to the one that runs here.
+        """
         was = part.config
         if not isinstance(was, Planned) or (was.cls, was.config) != (self.cls, self.config):
             return None
-        if was == self:
+        is_async = any(impl.is_async for impl in hooks.values())
+        loop = (_loop(part) if is_async else None) or part.loop
+        if was == self and loop is part.loop:
             return part
         return evolve(
-            part, grants=self.grants, required=self.required, origin=self.origin, config=self
-        )
+            part, grants=self.grants, required=self.required, origin=self.origin, config=self,
+            loop=loop,
+        )  # fmt: skip
 
 
-def _somewhere(path: tuple[str | int, ...], message: str) -> ConfigProblem:
+def _loop(before: Part | None) -> asyncio.AbstractEventLoop | None:
+    """Return the loop of the part before while it runs, else the one that runs here.
+
+    Where neither does, a loop that may run again will do.
+    """
+    loop = None if before is None else before.loop
+    if loop is not None and loop.is_running():
+        return loop
+    return offloop.running_loop() or (None if loop is None or loop.is_closed() else loop)
+
+
+def somewhere(path: tuple[str | int, ...], message: str) -> ConfigProblem:
+    """Make a problem where there is no file, so that no line is known."""
     return ConfigProblem("the configuration", 0, ".".join(map(str, path)), message)
 
 
@@ -72,5 +97,5 @@ class Plan:
     skipped: Sequence[tuple[str, str]] = ()
     reserved: frozenset[str] = field(default=frozenset())
     problem: Callable[[tuple[str | int, ...], str], ConfigProblem] = field(
-        default=_somewhere, eq=False, repr=False
+        default=somewhere, eq=False, repr=False
     )

@@ -220,7 +220,8 @@ class Access(Protocol):
 
         Args:
             capability: For example `vault.write`.
-            token: The session's token, or `None` where there is none.
+            token: The session's token; `None` for whoever runs this process, and never for
+                somebody who asks through it.
 
         Raises:
             Denied: Nobody, or one without the role for it; says how to log in.

@@ -22,7 +22,7 @@ from attrs import define, frozen
 
 from hauberk.binding import Binding
 from hauberk.dispatch import Finding
-from hauberk.errors import Denied, HauberkError
+from hauberk.errors import Denied, safe_text
 from hauberk.frames import Frame
 from hauberk.registry import Impl
 from hauberk.request import Operation, Request
@@ -266,18 +266,17 @@ class _Way:
         self.scene = scene
         if scene.now_ns > self.deadline_ns:
             raise self.denied("kernel", "it was not cleared within its time")
-        binding = scene.snapshot.bindings.get(self.request.account)
-        if binding is None:
-            known = ", ".join(scene.snapshot.bindings) or "none"
-            raise self.denied(
-                "kernel", f"unknown account {self.request.account!r} (accounts: {known})"
-            )
+        account, bindings = self.request.account, scene.snapshot.bindings
+        if account not in bindings:
+            known = ", ".join(bindings) or "none"
+            raise self.denied("kernel", f"unknown account {account!r} (accounts: {known})")
+        binding = bindings[account]
         try:
             self.request = binding.judged(self.request)
         except Denied as denied:
             raise self.denied(denied.plugin, denied.reason) from None
         except Exception as error:
-            why = f"its venue cannot read the request: {_told(error)}"
+            why = f"its venue cannot read the request: {safe_text(error)}"
             raise self.denied("kernel", why) from None
         return binding
 
@@ -346,7 +345,7 @@ class _Way:
         try:
             problem = check_signed(self.request, signed, binding)
         except Exception as error:
-            problem = f"what was signed cannot be read back: {_told(error)}"
+            problem = f"what was signed cannot be read back: {safe_text(error)}"
         if problem is not None:
             raise self.denied(binding.account.signer, problem)
 
@@ -403,10 +402,6 @@ class _Way:
 
     def denied(self, plugin: str, reason: str, retry_after: float | None = None) -> Denied:
         return Denied(plugin, reason, retry_after, self.request.id)
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, HauberkError) else type(error).__name__
 
 
 def _why(error: BaseException) -> str:

@@ -38,31 +38,32 @@ class Severity(IntEnum):
 
 @frozen
 class Login:
-    """An attempt to log in. Only the authenticator is shown `password` and `code`.
+    """An attempt to log in. Only the authenticator is shown `password`, `code` and `device`.
 
     Attributes:
         user: The name given.
         source: Where it comes from, for example an address; empty if unknown.
-        device: A token of a device seen before; empty if none.
         password: `None` for every hook but the authenticator's.
         code: Second factor; `None` likewise.
+        device: A token of a device seen before; `None` likewise.
     """
 
     user: str
     password: Secret | None = None
     code: Secret | None = None
     source: str = ""
-    device: str = field(default="", repr=False)
+    device: Secret | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not all(type(text) is str for text in (self.user, self.source, self.device)):
-            raise InvalidValue("Login: user, source and device must be text")
-        if not all(s is None or type(s) is Secret for s in (self.password, self.code)):
-            raise InvalidValue("Login: wrap password and code in Secret")
+        if not all(type(text) is str for text in (self.user, self.source)):
+            raise InvalidValue("Login: user and source must be text")
+        secrets = (self.password, self.code, self.device)
+        if not all(secret is None or type(secret) is Secret for secret in secrets):
+            raise InvalidValue("Login: wrap password, code and device in Secret")
 
     def without_secrets(self) -> Login:
         """Return what every hook but the authenticator's is shown."""
-        return evolve(self, password=None, code=None, device="")
+        return evolve(self, password=None, code=None, device=None)
 
 
 @frozen

@@ -236,9 +236,8 @@ def _checked(part: Part, hook: str, function: Callable[..., Any]) -> Impl:
             "it def, and @blocking if it blocks",
         )
     if is_async and part.loop is None:
-        raise PluginRefused(
-            part.name, f"{hook} is async def, but no event loop is running: register it from one"
-        )
+        do = "register it from one" if part.is_bot else "open or reload the guard inside one"
+        raise PluginRefused(part.name, f"{hook} is async def, but no event loop is running: {do}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise PluginRefused(part.name, f"{hook} contains yield: a hook returns its answer")
     is_blocking = bool(getattr(function, "hauberk_blocking", False))

@@ -15,6 +15,7 @@ from typing import Any, Final, get_args, get_origin
 import attrs
 
 from hauberk.config import ConfigFile
+from hauberk.sealed import TAG, Sealed
 from hauberk.structure import MAPPINGS, SEQUENCES, SETS, input_type
 
 _SCALARS: Final[dict[Any, dict[str, Any]]] = {
@@ -25,6 +26,14 @@ _SCALARS: Final[dict[Any, dict[str, Any]]] = {
     bool: {"type": "boolean"},
     Path: {"type": "string"},
     types.NoneType: {"type": "null"},
+    # JSON Schema has no tags: to it, what stands behind one is text like any other.
+    Sealed: {
+        "type": "string",
+        "contentEncoding": "base64",
+        "pattern": "^[A-Za-z0-9+/]+={0,2}$",
+        "writeOnly": True,
+        "description": f"Sealed: `{TAG} …`, as `hauberk config set PATH --sealed` writes it.",
+    },
 }
 _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*(?:\n(?:        .*|[ ]*)$)*)", re.MULTILINE)
 
@@ -59,7 +68,7 @@ def _class(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
             continue
         described = {**_schema(input_type(field), definitions)}
         if text := texts.get(field.name):
-            described["description"] = text
+            described["description"] = " ".join((text, described.pop("description", ""))).strip()
         if field.default is attrs.NOTHING:
             required.append(field.alias)
         elif (default := _default(field)) is not attrs.NOTHING:
@@ -77,14 +86,14 @@ def _class(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """Describe a type, as `structure` reads it."""
     origin, args = get_origin(kind) or kind, get_args(kind)
+    if origin in _SCALARS:
+        return _SCALARS[origin]
     if attrs.has(origin):
         name = f"{origin.__module__}.{origin.__qualname__}"
         if name not in definitions:
             definitions[name] = {}  # a class may hold its own kind
             definitions[name] = _class(origin, definitions)
         return {"$ref": f"#/$defs/{name}"}
-    if origin in _SCALARS:
-        return _SCALARS[origin]
     if isinstance(origin, type) and issubclass(origin, Enum):
         return {"enum": [member.value for member in origin]}
     if origin is typing.Literal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
@@ -12,6 +13,14 @@ from hauberk.errors import PluginRefused
 from hauberk.registry import BOTS, Impl, Part, check_order
 
 Hooks: TypeAlias = Mapping[str, Impl]
+
+
+def _parts(given: Sequence[tuple[Part, Hooks]]) -> tuple[tuple[Part, Hooks], ...]:
+    return tuple((part, MappingProxyType(dict(hooks))) for part, hooks in given)
+
+
+def _bindings(given: Mapping[str, Binding]) -> Mapping[str, Binding]:
+    return MappingProxyType(dict(given))
 
 
 @frozen(eq=False)
@@ -28,9 +37,9 @@ class Snapshot:
         signers: By plugin name.
     """
 
-    parts: tuple[tuple[Part, Hooks], ...] = ()
+    parts: tuple[tuple[Part, Hooks], ...] = field(default=(), converter=_parts)
     order: tuple[str, ...] = ()
-    bindings: Mapping[str, Binding] = field(factory=dict)
+    bindings: Mapping[str, Binding] = field(factory=dict, converter=_bindings)
     guards: tuple[Impl, ...] = field(init=False)
     runs: tuple[tuple[Impl, ...], ...] = field(init=False)
     recorders: tuple[Impl, ...] = field(init=False)
@@ -41,7 +50,8 @@ class Snapshot:
         set_(self, "guards", self.impls("on_request"))
         set_(self, "runs", runs(self.guards))
         set_(self, "recorders", self.impls("on_event"))
-        set_(self, "signers", {impl.name: impl for impl in self.impls("sign_request")})
+        signers = {impl.name: impl for impl in self.impls("sign_request")}
+        set_(self, "signers", MappingProxyType(signers))
 
     def impls(self, hook: str) -> tuple[Impl, ...]:
         """Every implementation of a hook, in order."""
@@ -90,7 +100,7 @@ def arrange(
             listed += bots
         elif name in by_name:  # a skipped plugin is not
             listed.append(by_name[name])
-    return Snapshot((*unlisted, *listed), tuple(order), dict(bindings))
+    return Snapshot((*unlisted, *listed), tuple(order), bindings)
 
 
 #: Hooks of providers, for which an order means nothing.

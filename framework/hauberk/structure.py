@@ -15,13 +15,16 @@ from enum import Enum
 from functools import cache, partial
 from math import isfinite
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import attrs
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
-from hauberk.errors import ConfigError
+from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.keypath import path_text
+from hauberk.sealed import Sealed, sealed_in
 from hauberk.spelling import nearest
 from hauberk.yamlfile import Document, KeyPath, shown
 
@@ -39,6 +42,8 @@ _WORDS: Final[dict[Any, str]] = {
     list: "a list",
     types.NoneType: "nothing",
 }
+#: In a message, where the path of the value is to stand, once it is known.
+_PATH: Final = "\0"
 SEQUENCES: Final = {tuple: tuple, list: list, abc.Sequence: tuple}
 SETS: Final = {frozenset: frozenset, set: set, abc.Set: frozenset}
 MAPPINGS: Final = {dict, abc.Mapping}
@@ -50,7 +55,7 @@ def structure(document: Document, cls: type[T], at: KeyPath = ()) -> T:
     Args:
         document: What was read.
         cls: An attrs class, or any type that its fields may have: str, int, float, bool,
-            Decimal, Path, enums, Literal, tuples, lists, sets, dicts, unions of these.
+            Decimal, Path, Sealed, enums, Literal, tuples, lists, sets, dicts, unions of these.
         at: The path of the value.
 
     Raises:
@@ -68,7 +73,14 @@ def structure(document: Document, cls: type[T], at: KeyPath = ()) -> T:
         return typing.cast(T, hook({} if value is None and attrs.has(cls) else value, cls))
     except Exception as error:
         found = _found(error)
-    raise ConfigError([document.problem((*at, *path), message) for path, message in found])
+    wrong = [((*at, *path), message) for path, message in found]
+    raise ConfigError(
+        [document.problem(p, m.replace(_PATH, quote(path_text(p)))) for p, m in wrong]
+    )
+
+
+def _problem(document: Document, path: KeyPath, message: str) -> ConfigProblem:
+    return document.problem(path, message.replace(_PATH, quote(path_text(path))))
 
 
 def input_type(field: attrs.Attribute[Any]) -> Any:
@@ -97,7 +109,7 @@ class _WrongKind(_Refused):
         self.wanted = wanted
         if isinstance(value, dict | list):
             got = _WORDS[type(value)]
-        elif "text" not in wanted:
+        elif isinstance(value, Sealed) or "text" not in wanted:
             got = shown(value)
         else:  # where text is due a key or secret may stand, if only by mistake: not shown
             got = "an empty value" if value is None else "a bare number, true or false: quote it"
@@ -113,7 +125,9 @@ def _converter() -> Converter:
     def among(kinds: Iterable[Any]) -> Callable[[Any], bool]:
         return lambda kind: (get_origin(kind) or kind) in kinds
 
+    made.register_structure_hook(Sealed, _sealed)
     made.register_structure_hook_factory(lambda kind: kind is types.NoneType, lambda _: _scalar)
+    made.register_structure_hook_factory(lambda kind: kind in (Any, None), lambda _: _anything)
     made.register_structure_hook_factory(attrs.has, partial(_class_hook, made))
     made.register_structure_hook_factory(among(SEQUENCES), partial(_list_hook, made))
     made.register_structure_hook_factory(among(SETS), partial(_list_hook, made))
@@ -136,6 +150,20 @@ def _scalar(value: Any, kind: Any) -> Any:
         return Path(value)
     if given is not kind:
         raise _WrongKind(_WORDS.get(kind, kind.__name__), value)
+    return value
+
+
+def _sealed(value: Any, _: Any) -> Sealed:
+    if isinstance(value, Sealed):
+        return value
+    # Not shown: it is the secret itself, or a part of it.
+    raise _Refused([((), f"must be sealed: run `hauberk config set {_PATH} --sealed`")])
+
+
+def _anything(value: Any, _: Any) -> Any:
+    """Take what is not looked into; but nobody would open what is sealed there."""
+    for found in sealed_in(value):
+        raise _Refused([((), f"{found.path} is sealed, and nothing opens it there")])
     return value
 
 

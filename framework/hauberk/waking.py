@@ -62,12 +62,13 @@ class Waking:
     async def await_(self, request_id: str, ns: int) -> None:
         """The same without blocking the event loop."""
         woken = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        # Weak: what waits on a loop that was closed under it must not be kept from its end.
-        reference = weakref.ref(woken)
+        # Weak: what waits on a loop that was closed under it, or dropped, must not be kept from
+        # its end.
+        loop_ref, woken_ref = weakref.ref(asyncio.get_running_loop()), weakref.ref(woken)
 
         def wake() -> None:
-            if (event := reference()) is None:
+            loop, event = loop_ref(), woken_ref()
+            if loop is None or event is None:
                 return
             try:
                 loop.call_soon_threadsafe(event.set)

@@ -1,8 +1,8 @@
 """Reading YAML that may be broken or hostile: plain data, a line for each value, every error.
 
 YAML 1.2's core schema and nothing beyond it: `yes` is text, a date is text, and a tag such as
-`!!python/object` is refused. Values are built from ruamel.yaml's events rather than its node
-graph, whose composer recurses without a bound.
+`!!python/object` is refused; `!sealed` is read where it is asked for. Values are built from
+ruamel.yaml's events rather than its node graph, whose composer recurses without a bound.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
 from attrs import field, frozen
 from ruamel.yaml import YAML
@@ -21,6 +21,9 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.keypath import KeyPath as KeyPath
+from hauberk.keypath import path_text
+from hauberk.sealed import TAG, Sealed, sealed_in
 
 MAX_BYTES: Final = 1024 * 1024
 #: Nodes after every alias is expanded: what stops "billion laughs".
@@ -29,8 +32,7 @@ MAX_DEPTH: Final = 64
 _MAX_DIGITS: Final = 64  # Python's own int() is quadratic in the digits
 _MAX_SHOWN: Final = 40
 _TOO_LARGE: Final = "it is larger than 1 MiB"
-
-KeyPath: TypeAlias = tuple[str | int, ...]
+_SEAL: Final = "`hauberk config set PATH --sealed`"
 
 # YAML 1.2.2, section 10.3.2: the core schema's resolution of plain scalars, in its order.
 _CORE: Final = "tag:yaml.org,2002:"
@@ -53,12 +55,15 @@ class Document:
 
     Attributes:
         file: The path as given.
-        data: Plain data: dict, list, str, int, float, bool and `None`.
+        data: Plain data: dict, list, str, int, float, bool and `None`; and `Sealed`, where it is
+            read.
+        sealed: The sealed values, by path.
     """
 
     file: str
-    data: dict[str, Any]
+    data: dict[str, Any] = field(repr=False)
     _lines: Mapping[KeyPath, int] = field(factory=dict, repr=False)
+    sealed: Mapping[KeyPath, Sealed] = field(factory=dict, repr=False)
 
     def line(self, path: KeyPath = ()) -> int:
         """Return the line, from 1, of a value's key or item, or of its nearest parent's."""
@@ -102,8 +107,15 @@ def parse_yaml(text: str | bytes, file: str) -> Document:
     return document
 
 
-def inspect_yaml(text: str | bytes, file: str) -> tuple[Document, list[ConfigProblem]]:
+def inspect_yaml(
+    text: str | bytes, file: str, *, sealed: bool = False
+) -> tuple[Document, list[ConfigProblem]]:
     """Read YAML as far as it can be, so that what is left can be checked in the same run.
+
+    Args:
+        text: The YAML.
+        file: Where it came from.
+        sealed: Whether sealed values may stand in it; elsewhere the tag is as unknown as any.
 
     Returns:
         The document, usable only if there are no problems, and the problems.
@@ -119,9 +131,9 @@ def inspect_yaml(text: str | bytes, file: str) -> tuple[Document, list[ConfigPro
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise ConfigError([ConfigProblem(file, line, "", "is not UTF-8 text")]) from None
-    builder = _Builder(text, file)
+    builder = _Builder(text, file, sealed)
     data = builder.document()
-    return Document(file, data, builder.lines), in_order(builder.problems)
+    return Document(file, data, builder.lines, builder.sealed), in_order(builder.problems)
 
 
 def in_order(problems: Iterable[ConfigProblem]) -> list[ConfigProblem]:
@@ -161,6 +173,8 @@ def shown(value: object) -> str:
     """Show a value in a message: control characters escaped, at most about 40 characters."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, Sealed):
+        return "a sealed value"
     if not isinstance(value, str):
         return repr(value)[:_MAX_SHOWN]
     return repr(value if len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…")
@@ -177,10 +191,12 @@ def dotted(path: KeyPath) -> str:
 class _Builder:
     """Builds plain data from one stream of events."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, takes_sealed: bool) -> None:
         self.file = file
         self.problems: list[ConfigProblem] = []
         self.lines: dict[KeyPath, int] = {(): 1}
+        self.sealed: dict[KeyPath, Sealed] = {}
+        self._takes_sealed = takes_sealed
         self._text = text
         # Value and expanded size of each anchor; None while its node is still being read.
         self._anchors: dict[str, tuple[Any, int] | None] = {}
@@ -270,6 +286,8 @@ class _Builder:
 
     def _scalar(self, event: Any, path: KeyPath) -> Any:
         tag, text = event.tag, event.value
+        if tag == TAG and self._takes_sealed:
+            return self._sealed(event, path)
         if tag in ("!", _CORE + "str") or (tag is None and not event.implicit[0]):
             return text
         value = self._resolve(event, path)
@@ -280,6 +298,13 @@ class _Builder:
             elif type(value) not in kinds:
                 self._problem(event, path, f"{shown(text)} is not what {_short(tag)} says")
         return value
+
+    def _sealed(self, event: Any, path: KeyPath) -> Sealed | None:
+        if (found := Sealed.read(path_text(path), event.value)) is None:
+            self._problem(event, path, f"{TAG} takes what {_SEAL} writes, and nothing else")
+            return None
+        self.sealed[path] = found
+        return found
 
     def _resolve(self, event: Any, path: KeyPath) -> Any:
         """Give a plain scalar its type."""
@@ -308,6 +333,9 @@ class _Builder:
             return None
         value, size = known
         self._grow(size - 1, event)
+        if self._takes_sealed and next(sealed_in(value), None) is not None:
+            # It would be used in a place that it was not sealed for.
+            self._problem(event, path, f"a sealed value stands in one place alone: use {_SEAL}")
         return value
 
     def _grow(self, nodes: int, event: Any) -> None:

@@ -55,12 +55,16 @@ def test_a_whole_file_is_read(read: Read, tmp_path: Path) -> None:
     )
     assert config.problems == ()
     assert config.names == (
-        *("venues", "keys", "killswitch", "policy", "quiet", "throttle", "signing"),
+        *("venues", "encryption", "storage", "keys"),
+        *("killswitch", "policy", "quiet", "throttle", "signing"),
     )
     assert config.settings.mode is Mode.SHADOW
     assert config.settings.state_dir == tmp_path / "deep/state"
     assert config.settings.limits == KernelLimits(timeout_s=5.0)
-    assert config.settings.ports == {"venues": "venues", "keys": "keys"}
+    assert config.settings.ports == {
+        "venues": "venues", "keys": "keys",
+        "vault": "encryption", "store": "storage", "sealed": "storage",
+    }  # fmt: skip
     assert config.settings.accounts["main"].allow == (Operation.READ,)
     assert config.granted("throttle") == {"venues", "store"}
     assert config.granted("quiet") == {"amend"}
@@ -96,6 +100,7 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
             f"hauberk.{module}.BUILTINS",
             {
                 **{name: one for name, one in BUILTINS.items() if name != "killswitch"},
+                "keys": Builtin("x:X"),
                 "killswitch": Builtin("x:X", ("sealed",)),
                 "storing": Builtin("x:X", ("vault",)),
                 "sealing": Builtin("x:X"),
@@ -131,8 +136,10 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
         "third_party: {v: {plugins: [vault_keys]}}\n"
     )
     assert config.problems == ()
-    assert config.names == ("venues", "killswitch", "vault_keys", "keys")
-    assert config.providers == {"venues": "venues", "keys": "vault_keys"}
+    assert config.names == (
+        *("venues", "encryption", "storage"), *("killswitch", "vault_keys", "keys"),
+    )  # fmt: skip
+    assert config.providers["keys"] == "vault_keys"
 
 
 @pytest.mark.parametrize(
@@ -218,6 +225,14 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
         (
             LIST + "accounts: {a: {venue: x, allow: [read, unknown]}}",
             "2 accounts.a.allow.1: 'unknown' is not an account's to be allowed",
+        ),
+        *(
+            (
+                LIST + f"accounts: {{a: {{venue: x, allow: [read, {operation}]}}}}",
+                f"2 accounts.a.allow.1: '{operation}' is not an account's to be allowed: read, "
+                "trade, cancel, transfer, withdraw, admin are",
+            )
+            for operation in ("public", "reduce")
         ),
         (LIST + "kernel: {timeout_s: 0}", "2 kernel.timeout_s: 'timeout_s' must be > 0: 0.0"),
         (LIST + "kernel: {timeout: 5}", "2 kernel.timeout: unknown key 'timeout'; did you mean"),

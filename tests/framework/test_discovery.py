@@ -4,6 +4,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ class KillSwitch(Plugin):
 
 class Provider(Plugin):
     interface = (1, 1)
-    provides = {"venues": "it", "keys": "it"}
+    provides = {"venues": "it", "keys": "it", "store": "it"}
     it = object()
 
 
@@ -64,12 +65,12 @@ class Pacer(KillSwitch):
 def builtin_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for the built-ins, so that these tests are about discovery alone."""
     table = {
-        **dict.fromkeys(("venues", "keys"), Builtin(f"{__name__}:Provider")),
+        **dict.fromkeys(("venues", "keys", "storage"), Builtin(f"{__name__}:Provider")),
         "killswitch": Builtin(f"{__name__}:KillSwitch", ("store",)),
         "policy": Builtin(f"{__name__}:KillSwitch"),
         "throttle": Builtin(f"{__name__}:Pacer"),
         "signing": Builtin(f"{__name__}:Missing", ("sign",)),
-        "logs": Builtin("no_such_module_of_hauberk:Logs"),
+        **dict.fromkeys(("logs", "encryption", "auth"), Builtin("no_such_module_of_hauberk:X")),
     }
     assert set(table) == set(builtins.BUILTINS)
     for name, builtin in table.items():
@@ -131,7 +132,7 @@ def test_built_ins_are_planned_in_order_after_unlisted_providers(plan: Discover)
         "throttle: {jitter_ms: 7}\n"
     )
     assert [planned.name for planned in made.planned] == [
-        *("venues", "keys", "killswitch", "policy", "throttle")
+        *("venues", "storage", "keys", "killswitch", "policy", "throttle")
     ]
     assert made.order == ("killswitch", "policy", "bots", "throttle")
     planned = by_name(made)
@@ -139,7 +140,12 @@ def test_built_ins_are_planned_in_order_after_unlisted_providers(plan: Discover)
     assert planned["killswitch"].grants == {"store"}
     assert planned["killswitch"].config is None
     assert planned["throttle"].config == PacerConfig(7)
-    assert {p.name for p in made.planned if p.required} == {"venues", "keys", "killswitch"}
+    assert {p.name for p in made.planned if p.required} == {
+        "venues",
+        "storage",
+        "keys",
+        "killswitch",
+    }
     assert {p.origin for p in made.planned} == {"built-in"}
     assert {"audit", "throttle", "bot"} <= made.reserved
 
@@ -248,7 +254,7 @@ def test_a_plugin_that_cannot_be_loaded_is_skipped_or_stops_the_start(
     assert name == "quiet"
     assert reason in why
     assert f"plugin quiet is skipped: {why}" in caplog.text
-    assert [planned.name for planned in made.planned] == ["venues", "keys", "killswitch"]
+    assert [planned.name for planned in made.planned] == ["venues", "storage", "keys", "killswitch"]
     with pytest.raises(StartFailed) as caught:
         plan(THIRD + "required: [quiet]\n")
     assert (caught.value.plugin, caught.value.reason) == ("quiet", why)
@@ -316,13 +322,131 @@ def test_errors_of_the_file_and_of_every_section_come_together(
             "modes: 1\n"
         )
     assert [f"{problem.line} {problem.path}" for problem in caught.value.problems] == [
-        *("1 mode", "2 plugins.1", "2 plugins.5", "5 quiet.hours.0", "5 quiet.huors"),
-        *("6 killswitch", "8 throttle.jiter_ms", "9 modes"),
+        *("1 mode", "2 plugins.1", "2 plugins.5", "2 plugins.4", "5 quiet.hours.0"),
+        *("5 quiet.huors", "6 killswitch", "8 throttle.jiter_ms", "9 modes"),
     ]
     text = str(caught.value)
     assert "killswitch must be the first" in text
     assert "'killswitch' has nothing to configure" in text
     assert "unknown key 'jiter_ms'; did you mean 'jitter_ms'?" in text
+
+
+JUDGE = (
+    QUIET
+    + """
+    @classmethod
+    def config_problems(cls, written):
+        BODY
+"""
+)
+ACCOUNTS = "accounts: {main: {venue: demo, key: env:K, secrt: HUNTER2, base_url: x}, off: 5}\n"
+
+
+@pytest.fixture
+def judged(plan: Discover, install: Install) -> Callable[..., Plan]:
+    """Read a file with a plugin that says what is wrong with it."""
+    numbers = iter(range(100))
+
+    def judged(body: str, text: str = "", required: str = "[]") -> Plan:
+        module = f"acme_quiet_judge{next(numbers)}"
+        install("acme-quiet", module, JUDGE.replace("BODY", body), f"quiet = {module}:Quiet")
+        return plan(THIRD + f"required: {required}\n{text}")
+
+    return judged
+
+
+def test_what_a_plugin_finds_wrong_is_told_where_it_stands_with_all_else(
+    judged: Callable[..., Plan],
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        judged(
+            "yield (written.name, 'hours', 1), 'is taken\\x1b[2K by password=hunter2'\n"
+            "        yield ('accounts', 'main', 'venue'), 'is closed'",
+            "quiet:\n  hours:\n    - 1\n    - 2\n"
+            "accounts: {main: {venue: demo, signer: quiet}}\nmode: shadoww\n",
+        )
+    assert [str(problem).partition("hauberk.yml:")[2] for problem in caught.value.problems] == [
+        "7: quiet.hours.1: is taken?[2K by password=[secret]",
+        "8: accounts.main.signer: signer 'quiet' lacks the grant 'sign'",
+        "8: accounts.main.venue: is closed",
+        "9: mode: 'shadoww' is not one of enforce, shadow; did you mean 'shadow'?",
+    ]
+
+
+def test_a_plugin_is_shown_what_is_written_right_or_wrong_and_no_reference(
+    judged: Callable[..., Plan], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        judged(
+            "yield (), repr([written.config, written.section, written.accounts, "
+            "str(written.folder), sorted(written.provides)])",
+            "quiet: {hours: [x]}\nports: {store: quiet}\n" + ACCOUNTS,
+        )
+    shown = [None, {"hours": ["x"]}, {"main": {"venue": "demo"}}, str(tmp_path), ["store"]]
+    assert repr(shown) in str(caught.value)
+    assert "HUNTER2" not in repr([problem.message for problem in caught.value.problems])
+
+
+def test_a_plugin_is_shown_its_section_as_its_config(judged: Callable[..., Plan]) -> None:
+    with pytest.raises(ConfigError, match=r"hours are \(3,\)"):
+        judged("yield (), f'hours are {written.config.hours}'", "quiet: {hours: [3]}\n")
+
+
+def test_what_a_plugin_does_to_what_it_is_shown_changes_nothing(
+    install: Install, tmp_path: Path
+) -> None:
+    body = (
+        "written.section['hours'].append(4); written.accounts['main']['allow'].clear(); return ()"
+    )
+    source = JUDGE.replace("BODY", body)
+    install("acme-quiet", "acme_quiet_o", source, "quiet = acme_quiet_o:Quiet")
+    (tmp_path / "hauberk.yml").write_text(
+        THIRD.replace("quiet]\n", "quiet, throttle]\n", 1) + "quiet: {hours: [3]}\n"
+        "grants: {throttle: [sign]}\n"
+        "accounts: {main: {venue: demo, signer: throttle, allow: [read]}}\n"
+    )
+    config = read_config(tmp_path / "hauberk.yml")
+    before = deepcopy(config.document.data)
+    discover(config)
+    assert config.document.data == before
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise ValueError('boom')", "its config_problems raised ValueError: boom"),
+        ("raise SystemExit(3)", "its config_problems raised SystemExit: 3"),
+        ("yield (), 'first'; raise OSError('then')", "its config_problems raised OSError: then"),
+        ("return 5", "its config_problems raised TypeError"),
+        ("return None", "its config_problems raised TypeError"),
+        ("return ['text']", "says something other than (path, message)"),
+        ("return [('hours', 'text')]", "says something other than (path, message)"),
+        ("return [((1.5,), 'text')]", "says something other than (path, message)"),
+        ("return [((), '')]", "says something other than (path, message)"),
+        ("return [((), 5)]", "says something other than (path, message)"),
+        ("return [((), 'a', 'b')]", "says something other than (path, message)"),
+    ],
+)
+def test_a_plugin_that_cannot_say_what_is_wrong_is_one_that_cannot_be_loaded(
+    judged: Callable[..., Plan], body: str, reason: str
+) -> None:
+    [(name, why)] = judged(body).skipped
+    assert name == "quiet"
+    assert reason in why
+
+
+def test_a_required_plugin_that_cannot_say_what_is_wrong_stops_the_start(
+    judged: Callable[..., Plan],
+) -> None:
+    with pytest.raises(StartFailed, match="its config_problems raised ValueError: boom"):
+        judged("raise ValueError('boom')", required="[quiet]")
+
+
+def test_an_interrupt_while_a_plugin_says_what_is_wrong_goes_through(
+    judged: Callable[..., Plan],
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        judged("raise KeyboardInterrupt")
 
 
 def test_a_guard_after_throttle_is_refused_with_its_line(plan: Discover, install: Install) -> None:

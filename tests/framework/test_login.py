@@ -20,7 +20,11 @@ from hauberk.testing import DEFAULT_URL, make_guard
 from hauberk.verdicts import Deny, Wait
 
 LOGIN = Login(
-    "alice", Secret("canary-pw"), Secret("canary-code"), source="203.0.113.9", device="canary-token"
+    "alice",
+    Secret("canary-pw"),
+    Secret("canary-code"),
+    source="203.0.113.9",
+    device=Secret("canary-token"),
 )
 ALICE = Identity("alice", ("operator",), Secret("canary-session"))
 
@@ -101,7 +105,7 @@ def test_only_the_authenticator_is_shown_password_code_and_device(way: Way) -> N
     for judge in (before, after):
         (shown,) = judge.shown
         assert (shown.user, shown.source) == ("alice", "203.0.113.9")
-        assert (shown.password, shown.code, shown.device) == (None, None, "")
+        assert (shown.password, shown.code, shown.device) == (None, None, None)
 
 
 def test_a_guard_registered_at_run_time_is_shown_no_password(way: Way) -> None:
@@ -442,7 +446,7 @@ def test_what_is_no_login_is_refused_before_any_guard_sees_it(way: Way, login: A
         {"user": "alice", "password": "plain"},
         {"user": "alice", "code": b"123456"},
         {"user": "alice", "source": None},
-        {"user": "alice", "device": 5},
+        {"user": "alice", "device": "canary-token"},
     ],
 )
 def test_a_login_takes_secrets_only_in_their_wrapper(fields: dict[str, Any]) -> None:

@@ -43,13 +43,20 @@ def handler():
 def test_a_guard_runs_with_the_plugins_of_the_file(write):
     with open_guard(write()) as guard:
         assert [part.name for part, _ in guard.snapshot.parts] == [
-            "venues", "keys", "killswitch", "policy", "throttle", "signing"
+            "venues", "encryption", "storage", "keys", "killswitch", "policy", "throttle", "signing"
         ]  # fmt: skip
 
 
 def test_the_state_folder_is_made_private(write, tmp_path):
     with open_guard(write("deep/er/state")):
         assert stat.S_IMODE((tmp_path / "deep/er/state").stat().st_mode) == 0o700
+
+
+def test_what_a_killed_writer_left_in_the_state_folder_is_removed(write, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".hauberk-4194305-0123456789abcdef.tmp").touch(0o600)
+    with open_guard(write()):
+        assert list((tmp_path / "state").iterdir()) == []
 
 
 def test_counts_are_left_at_the_end_and_those_of_the_dead_forgotten(write, tmp_path):
@@ -174,7 +181,7 @@ def test_a_command_starts_what_its_providers_need_too(write, monkeypatch):
     monkeypatch.setattr("hauberk.config.BUILTINS", needy)
     with started(write(), "throttle") as running:
         names = {part.name for part, _ in running.guard.snapshot.parts}
-    assert names == {"venues", "keys", "throttle"}
+    assert names == {"venues", "keys", "encryption", "storage", "throttle"}
 
 
 @pytest.mark.parametrize("name", ["logs", "nobody"])

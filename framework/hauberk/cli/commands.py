@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
-from cyclopts import App, CycloptsError, UnknownOptionError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 import hauberk
 from hauberk.cli.answer import Answer, drawn, to_json
@@ -22,6 +23,8 @@ from hauberk.errors import HauberkError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hauberk.cli.contributed import Contributed
+
 #: Every command of the kernel's own: name to its function, imported when it is used.
 COMMANDS: Final = {
     "demo": "hauberk.cli.demo:demo",
@@ -30,9 +33,26 @@ COMMANDS: Final = {
     "plugins": "hauberk.cli.plugins:plugins",
     "plugin new": "hauberk.cli.plugin_new:new",
     "sign": "hauberk.cli.sign:sign",
+    "config get": "hauberk.cli.config_get:get",
+    "config set": "hauberk.cli.config_set:set_",
+    "config unset": "hauberk.cli.config_unset:unset",
+    "config check": "hauberk.cli.config_check:check",
     "config schema": "hauberk.cli.schema:schema",
+    "migrate": "hauberk.cli.migrate:migrate",
 }
-_GROUPS: Final = {"plugin": "Write a plugin.", "config": "Look at the configuration."}
+#: What whoever types one of them needs to be allowed; the others anybody may who can read the
+#: configuration. `config get` asks by itself, where what it shows is sealed.
+CAPABILITIES: Final = {
+    "sign": "sign",
+    "config set": "config.write",
+    "config unset": "config.write",
+    "migrate": "user.write",
+}
+_GROUPS: Final = {"plugin": "Write a plugin.", "config": "Look at the configuration, and edit it."}
+#: Characters; what is shorter is no secret, and would take letters out of other words.
+_SHORTEST: Final = 4
+#: What may be the name of a command or of an option.
+_NAME: Final = re.compile(r"(?=.{1,24}\Z)(?:--?)?[a-z]+(?:-[a-z]+)*\Z")
 _ABOUT: Final = """\
 Stand between a trading bot and an exchange: hold the keys, refuse, pace, sign, record and stop.
 
@@ -79,7 +99,7 @@ class _Commands:
             version_flags="--version",
         )
         self._groups: dict[str, App] = {}
-        self._plugins: list[tuple[Callable[..., Any], str, str]] = []
+        self._plugins: dict[str, Contributed] = {}
         named = [n for n in COMMANDS if line.words[: len(n.split())] == tuple(n.split())]
         for name, target in COMMANDS.items():
             # By its target a command shows no summary; only a list of them needs that.
@@ -102,7 +122,7 @@ class _Commands:
 
         for one in contributed(line.config, COMMANDS):
             self._add(one.command.name, one.command.run)
-            self._plugins.append((one.command.run, one.plugin, one.command.name))
+            self._plugins[one.command.name] = one
 
     def run(self, line: Line) -> Answer:
         try:
@@ -110,17 +130,29 @@ class _Commands:
                 line.words, print_error=False, exit_on_error=False
             )
         except CycloptsError as error:
-            raise UsageError(_usage(error)) from None
+            raise UsageError(_usage(error, line.words)) from None
         for option, kind in ignored.items():
             if kind is Options:
                 bound.arguments[option] = Options(line.config, line.as_json)
         if isinstance(getattr(function, "__self__", None), App):
             return _told(function, bound, line.as_json)
-        for mine, plugin, name in self._plugins:
-            if mine is function:
-                return _contained(function, bound, plugin, name)
+        name = " ".join(self._app.parse_commands(line.words)[0])
+        if name in self._plugins:
+            one = self._plugins[name]
+            _check_access(one.command.capability, line)
+            return _contained(function, bound, one.plugin, name)
+        if name not in COMMANDS:  # so that nothing runs whose capability nobody knows
+            raise UsageError(f"there is no command {name!r}")
+        _check_access(CAPABILITIES.get(name, ""), line)
         answer: Answer = function(*bound.args, **bound.kwargs)
         return answer
+
+
+def _check_access(capability: str, line: Line) -> None:
+    if capability:
+        from hauberk.cli.access import check_access
+
+        check_access(capability, line.config)
 
 
 def _told(function: Callable[..., Any], bound: BoundArguments, as_json: bool) -> Answer:
@@ -161,12 +193,29 @@ def _contained(
         raise CommandFailed(plugin, name, f"raised {told(error)}") from error
 
 
-def _usage(error: CycloptsError) -> str:
+def _usage(error: CycloptsError, words: Sequence[str]) -> str:
     """Say what is wrong with the words, and where it is told how they go."""
-    text = str(error)
-    if isinstance(error, UnknownOptionError):
-        # Its value is not repeated: it may be a secret that went astray.
-        value = (error.token.keyword or error.token.value).partition("=")[2]
-        text = text.replace(f"={value}", "=…") if value else text
+    if isinstance(error, UnusedCliTokensError):
+        left = len(error.unused_tokens or ())
+        text = f"{left} argument{'' if left == 1 else 's'} too many"
+    else:
+        text = _masked(str(error), words)
     chain = "".join(f"{word} " for word in error.command_chain or () if word != "hauberk")
     return f"{text}\nSee: hauberk {chain}--help"
+
+
+def _masked(text: str, words: Sequence[str]) -> str:
+    """Repeat nothing that was typed, since it may be a secret that went astray.
+
+    But what looks like the name of a command or an option: somebody may have mistyped one.
+    """
+    for part in sorted(map(_value, words), key=len, reverse=True):
+        if len(part) >= _SHORTEST and not _NAME.match(part):
+            text = text.replace(part, "…")
+    return text
+
+
+def _value(word: str) -> str:
+    """Return a word without the option that it may begin with."""
+    name, equals, value = word.partition("=")
+    return value if equals and _NAME.match(name) else word

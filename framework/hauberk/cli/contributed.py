@@ -81,6 +81,8 @@ def _objection(command: Any, names: set[str]) -> str:
         return "its name must be one or two words of a-z, 0-9 and -"
     if not callable(command.run):
         return f"{name!r} has a `run` that cannot be called"
+    if type(command.capability) is not str:
+        return f"{name!r} has a `capability` that is no text"
     if name in names:
         return f"the name {name!r} is taken"
     if name.split()[0] in names:

@@ -13,7 +13,14 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from hauberk.errors import ConfigError, CredentialsMissing, Denied, HauberkError, StoreError
+from hauberk.errors import (
+    Altered,
+    ConfigError,
+    CredentialsMissing,
+    Denied,
+    HauberkError,
+    StoreError,
+)
 
 DONE: Final = 0
 NO: Final = 1
@@ -70,7 +77,7 @@ def failure(error: BaseException) -> Failure:
     if not isinstance(error, HauberkError):
         return _defect(error)
     status = USAGE
-    if isinstance(error, Denied):
+    if isinstance(error, Denied | Altered):
         status = NO
     elif isinstance(error, StoreError | CommandFailed):
         status = FAILURE

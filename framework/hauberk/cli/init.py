@@ -12,92 +12,128 @@ from typing import Final
 from hauberk.cli.answer import Answer
 from hauberk.cli.failure import UsageError, unwritable
 from hauberk.cli.options import Options
+from hauberk.cli.template import GITIGNORE, configuration
+from hauberk.cli.wrapping import Wrapping, wrapping
+from hauberk.files import (
+    REAL,
+    FileOperations,
+    clean_orphans,
+    make_private_folder,
+    write_private,
+)
 
 CONFIG: Final = "hauberk.yml"
 SCHEMA: Final = "hauberk.schema.json"
 STATE: Final = "hauberk-state"
-
-_TEMPLATE: Final = """\
-# yaml-language-server: $schema=hauberk.schema.json
-#
-# Hauberk's configuration. It works as it stands once BINANCE_KEY and BINANCE_SECRET are set,
-# in the environment or in a file .env beside this one (chmod 600). Check it: hauberk doctor
-
-# enforce, or shadow: log what would be denied or delayed, and let it pass. For the first days.
-mode: enforce
-
-# Where state is kept, relative to this file.
-state: hauberk-state
-
-# Who is asked about a request, in this order. The kill switch comes first; `bots` is where hooks
-# registered at run time stand; no plugin that judges requests stands after throttle.
-plugins: [killswitch, policy, bots, throttle, signing, logs]
-
-# Without these nothing starts.
-required: [killswitch, policy, throttle, signing]
-
-# Which plugin provides which port.
-ports:
-  venues: venues
-  keys: keys
-
-# What each may do beyond objecting: amend, sign, authenticate, record, verify, or use a port.
-grants:
-  killswitch: [store]
-  policy: []
-  throttle: [venues]
-  signing: [sign, keys, venues]
-  logs: [record]
-
-# Plugins of others, by distribution; nothing of a distribution that is not named is imported.
-# third_party:
-#   hauberk-trading-hours: {plugins: [trading_hours], grants: []}
-third_party: {}
-
-# Accounts hold references to keys, never keys.
-accounts:
-  main:
-    venue: binance
-    key: env:BINANCE_KEY
-    secret: env:BINANCE_SECRET
-    # Capabilities: read, trade, cancel, transfer, withdraw, admin.
-    allow: [read, trade, cancel]
-
-# A plugin's own settings stand under its name. `hauberk config schema` describes them all.
-logs:
-  format: console
-"""
+IGNORED: Final = ".gitignore"
+#: What is in the state folder once something was sealed.
+_RING: Final = "keyring.json"
 
 
-def init(folder: Path = Path(), /, *, options: Options = Options()) -> Answer:  # noqa: ARG001
-    """Write a hauberk.yml that works as it stands, its schema, and the state folder.
+def init(
+    folder: Path = Path(),
+    /,
+    *,
+    key: str = "file",
+    key_file: Path | None = None,
+    options: Options = Options(),  # noqa: ARG001
+) -> Answer:
+    """Write a hauberk.yml that works as it stands, a state folder, and its key.
 
     Nothing that exists is overwritten. Nobody else can read what is written.
 
     For example:
         hauberk init
         hauberk init mybot
+        hauberk init mybot --key-file /media/usb/mybot.key
 
     Args:
         folder: Where; made if it does not exist.
+        key: Where the key to the state is: `file`, `passphrase` or `keyring`.
+        key_file: The file to make for it; otherwise one in ~/.config/hauberk.
     """
-    config, schema, state = folder / CONFIG, folder / SCHEMA, folder / STATE
+    state = folder / STATE
+    chosen = wrapping(key, key_file, state, os.environ, os.urandom)
     try:
-        with _all_or_nothing() as undo:
-            _refuse_existing(config, schema)
-            _make_folder(folder, undo)
-            _make_folder(state, undo)
-            _write(config, _TEMPLATE, undo)
-            _write(schema, _schema(config), undo)
-            _sync(folder)
+        ignored = write_all(folder, chosen)
     except OSError as error:
-        raise unwritable(error, "nothing was written; name another folder") from None
+        raise unwritable(error, "nothing was written; name another folder, or --key-file") from None
+    config, schema = folder / CONFIG, folder / SCHEMA
     steps = (
-        f"Wrote {config}, {schema} and {state}/.\n\nNext:\n"
+        f"Wrote {config}, {schema} and {state}/.\n{chosen.said}\n\nNext:\n"
         f"  put BINANCE_KEY=… and BINANCE_SECRET=… into {folder / '.env'} and chmod 600 it\n"
         f"  hauberk doctor{'' if config == Path(CONFIG) else f' --config {config}'}"
     )
-    return Answer({"config": str(config), "schema": str(schema), "state": str(state)}, steps)
+    document = {"config": config, "schema": schema, "state": state, "gitignore": ignored}
+    paths = {what: None if path is None else str(path) for what, path in document.items()}
+    return Answer({**paths, "key": chosen.reference}, steps)
+
+
+def write_all(folder: Path, chosen: Wrapping, *, files: FileOperations = REAL) -> Path | None:
+    """Write everything, or leave everything as it was.
+
+    Args:
+        folder: Where.
+        chosen: The wrapping key.
+        files: The operating system.
+
+    Returns:
+        The `.gitignore`, or `None` where one was there.
+
+    Raises:
+        UsageError: Something is there that would have to be replaced.
+        UnsafeFile: A folder is there and open to others; says what to run.
+        OSError: Something cannot be written.
+    """
+    config, schema, ignored = folder / CONFIG, folder / SCHEMA, folder / IGNORED
+    _refuse_existing(config, schema, folder / STATE / _RING, *filter(None, [chosen.path]))
+    with _all_or_nothing() as undo:
+        make = _Maker(undo, files)
+        make.folder(folder)
+        make.folder(folder / STATE)
+        make_private_folder(folder / STATE, files=files)
+        if chosen.path is not None and chosen.content is not None:
+            make.folder(chosen.path.parent)
+            make.secret(chosen.path, chosen.content.reveal())
+        make.file(config, configuration(chosen.setting))
+        make.file(schema, _schema(config))
+        if _is_there(ignored):
+            return None
+        make.file(ignored, GITIGNORE)
+    return ignored
+
+
+class _Maker:
+    """Makes folders and files, each with what undoes it noted before it is begun."""
+
+    def __init__(self, undo: list[Callable[[], object]], files: FileOperations) -> None:
+        self._undo = undo
+        self._files = files
+
+    def folder(self, folder: Path) -> None:
+        """Make a folder and those above it, each private; one that is there stays as it is."""
+        if folder.is_dir():
+            return
+        self.folder(folder.parent)
+        self._undo.append(folder.rmdir)
+        make_private_folder(folder, files=self._files)
+
+    def file(self, path: Path, text: str) -> None:
+        """Write a file that was not there; others may write into its folder too."""
+        self._write(path, text.encode(), shared=True)
+
+    def secret(self, path: Path, content: bytes) -> None:
+        """Write a file that was not there, into a folder of our own."""
+        clean_orphans(path.parent, files=self._files)  # of an `init` that was killed: half a key
+        self._write(path, content, shared=False)
+
+    def _write(self, path: Path, content: bytes, *, shared: bool) -> None:
+        self._undo.append(lambda: _remove(path, content))
+        try:
+            write_private(path, content, replace=False, shared=shared, files=self._files)
+        except FileExistsError:
+            _refuse_existing(path)
+            raise
 
 
 @contextmanager
@@ -113,49 +149,23 @@ def _all_or_nothing() -> Iterator[list[Callable[[], object]]]:
         raise
 
 
+def _remove(path: Path, content: bytes) -> None:
+    """Remove a file that we wrote, and no other that came in its place."""
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
+        path.unlink()
+
+
 def _refuse_existing(*paths: Path) -> None:
     for path in paths:
-        if path.exists() or path.is_symlink():
+        if _is_there(path):
             raise UsageError(f"{path} exists: nothing was written; name another folder")
 
 
-def _make_folder(folder: Path, undo: list[Callable[[], object]]) -> None:
-    """Make a folder and those above it, each private; one that is there stays as it is."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent, undo)
-    folder.mkdir(mode=0o700)
-    undo.append(folder.rmdir)
-    folder.chmod(0o700)  # whatever the umask takes away
-
-
-def _write(path: Path, text: str, undo: list[Callable[[], object]]) -> None:
-    """Write a file that was not there: whole or not at all, private from its first byte."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    undo.append(temporary.unlink)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    try:
-        path.hardlink_to(temporary)  # unlike a rename, it replaces nothing that came meanwhile
-    except FileExistsError:
-        _refuse_existing(path)
-    undo.append(path.unlink)
-    temporary.unlink()
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _schema(config: Path) -> str:
     from hauberk.opening import schema_for
 
     return json.dumps(schema_for(config), indent=2, ensure_ascii=False) + "\n"
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Final
 
 import hauberk
+from hauberk import coredumps
 from hauberk.cli.answer import Answer, printable, to_json
 from hauberk.cli.failure import DONE, NO, failure
 from hauberk.cli.line import Line, read_line
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 the answer is no, 2 usage or configuration, 3 a failure.
     """
+    coredumps.forbid()
     line = read_line(sys.argv[1:] if argv is None else argv, os.environ)
     with _streams(), _logging():
         try:

@@ -109,16 +109,15 @@ def secrets() -> SearchStrategy[Secret]:
 
 
 def logins(*, users: SearchStrategy[str] | None = None) -> SearchStrategy[Login]:
-    """Attempts to log in, with and without password and code.
+    """Attempts to log in, with and without password, code and device.
 
     Args:
         users: Names; any text unless given.
     """
     sources = st.sampled_from(["", "127.0.0.1", "2001:db8::1"]) | st.text(max_size=30)
     names = st.text() if users is None else users
-    return st.builds(
-        Login, names, st.none() | secrets(), st.none() | secrets(), sources, st.text(max_size=30)
-    )
+    secret = st.none() | secrets()
+    return st.builds(Login, names, secret, secret, sources, secret)
 
 
 def identities() -> SearchStrategy[Identity]:

@@ -1,4 +1,4 @@
-"""Why a request is not paced but refused, and why a venue's limits cannot be used."""
+"""Why a request is not paced but refused."""
 
 from __future__ import annotations
 
@@ -38,16 +38,3 @@ class LineFull(HauberkError):
 
     def __str__(self) -> str:
         return f"{self.waiting} requests wait for window {self.window!r} already"
-
-
-class BadLimits(HauberkError):
-    """The `limits` of a venue cannot be used."""
-
-    def __init__(self, venue: str, where: str, problem: str) -> None:
-        super().__init__(venue, where, problem)
-        self.venue = venue
-        self.where = where
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"venue {self.venue!r}, {self.where}: {self.problem}"

@@ -74,7 +74,7 @@ class RateLimiter:
         Args:
             key: Who shares it, for example venue, window and account.
             window: Its description.
-            jitter_ns: How much earlier or later than it left the exchange may count a request.
+            jitter_ns: The longest delay on the way and the difference of the clocks, together.
             reshape: Whether an existing one takes the window's size, length and kind.
         """
         woken: list[str] = []

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import field, frozen, validators
 
 from hauberk.accounts import Account
 from hauberk.context import Context
+from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.keypath import KeyPath
 from hauberk.ports import Venue
 from hauberk.request import Request
 from hauberk.verdicts import Deny, Wait
+from hauberk.written import Written
 from hauberk_plugins.throttle.errors import LineFull, TooDear
 from hauberk_plugins.throttle.limiter import RateLimiter
-from hauberk_plugins.throttle.limits import Limits, read_limits
+from hauberk_plugins.throttle.limits import Limits, read_limits, repeated, uncounted, unused
 from hauberk_plugins.throttle.tariff import Tariff
 from hauberk_plugins.throttle.windows import Meter, Scope, Window
 
@@ -22,8 +27,8 @@ class ThrottleConfig:
     """The section `throttle` of `hauberk.yml`.
 
     Attributes:
-        jitter_ms: How much earlier or later than it left here the exchange may count a request:
-            delay on the way, and the difference of the clocks. Windows are widened by it.
+        jitter_ms: The longest that a request may be on its way, and the difference between the
+            exchange's clock and this machine's, together. Windows are widened by it.
         lease_s: How long a turn is kept for a waiting request that does not come back for it.
         max_waiting: How many requests may wait for one window; more are denied.
         windows: By venue, windows that stand in place of the venue file's, for example those of
@@ -46,6 +51,22 @@ class ThrottlePlugin(Plugin):
     interface = (1, 1)
     Config = ThrottleConfig
 
+    @classmethod
+    def config_problems(cls, written: Written) -> Iterator[tuple[KeyPath, str]]:
+        """Say which windows stand for a venue that no account is at, or under a name twice."""
+        # As written: nothing else that is wrong in the section hides this.
+        windows = written.section.get("windows")
+        if not isinstance(windows, dict):
+            return
+        at: KeyPath = (written.name, "windows")
+        venues = [account.get("venue") for account in written.accounts.values()]
+        for place, message in unused(windows, venues):
+            yield (*at, *place), message
+        for venue, listed in windows.items():
+            items = listed if isinstance(listed, list) else ()
+            names = [item.get("name") if isinstance(item, dict) else None for item in items]
+            yield from repeated(names, (*at, venue))
+
     def __init__(self, config: ThrottleConfig) -> None:
         self._config = config
         # Each for as long as its account stands as it was.
@@ -65,8 +86,7 @@ class ThrottlePlugin(Plugin):
             if isinstance(before, ThrottlePlugin)
             else RateLimiter(wake=context.wake)
         )
-        for account in context.accounts.values():
-            self._limits(account, context.venues.venue(account.venue))
+        self._check(context)
 
     @hookimpl
     def on_stop(self) -> None:
@@ -124,5 +144,28 @@ class ThrottlePlugin(Plugin):
         return made
 
     def _limits(self, account: Account, venue: Venue) -> Limits:
-        override = self._config.windows.get(account.venue)
-        return read_limits(account.venue, venue.section("limits"), override)
+        limits = read_limits(account.venue, venue.section("limits"))
+        return limits.replaced(self._config.windows.get(account.venue))
+
+    def _check(self, context: Context) -> None:
+        """Check what venues say, and the windows in place of it: else nothing might be paced.
+
+        Raises:
+            ConfigError: Lists what is wrong in both.
+        """
+        windows = self._config.windows
+        venues = dict.fromkeys(account.venue for account in context.accounts.values())
+        faults = list(unused(windows, venues))
+        problems: list[ConfigProblem] = []
+        for name in venues:
+            listed = windows.get(name, ())
+            faults += repeated([window.name for window in listed], (name,))
+            try:
+                limits = read_limits(name, context.venues.venue(name).section("limits"))
+            except ConfigError as error:
+                problems += error.problems
+            else:
+                faults += uncounted(limits, listed, (name,))
+        problems += [context.problem(("windows", *at), message) for at, message in faults]
+        if problems:
+            raise ConfigError(problems)

@@ -15,6 +15,7 @@ from hauberk_plugins.venues.venue import VenueFile
 
 #: The venue files that come with Hauberk.
 BUILT_IN: Final = Path(__file__).parent
+_NO_FOLDER: Final = "is not a folder: make it, or take it out of venues.folder"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 
 
@@ -56,25 +57,33 @@ class VenueCatalogue:
             self.add(folder)
 
     def add(self, folder: Path) -> None:
-        """Look into one more folder.
+        """Look into one more folder; no file is read.
 
         Raises:
-            ConfigError: As when the catalogue is made.
+            ConfigError: As when the catalogue is made; lists every file that cannot be taken. The
+                others are.
         """
         if not folder.is_dir():
-            raise _refused(folder, "is not a folder: make it, or take it out of venues.folder")
-        found = {path.stem: path for path in sorted(folder.glob("*.yml"))}
-        for name, path in found.items():
-            if not _NAME.match(name):
-                raise _refused(path, "a venue's name is small letters, digits, '-' and '_'")
-            if (other := self._files.get(name)) is not None:
-                raise _refused(path, f"venue {name!r} is {other} already: choose another name")
-        self._files = {**self._files, **found}
+            raise ConfigError([ConfigProblem(str(folder), 0, "", _NO_FOLDER)])
+        found = [(path, self._objection(path)) for path in sorted(folder.glob("*.yml"))]
+        self._files = {**self._files, **{path.stem: path for path, why in found if not why}}
         self._folders = (*self._folders, folder)
+        if refused := [ConfigProblem(str(path), 0, "", why) for path, why in found if why]:
+            raise ConfigError(refused)
+
+    def _objection(self, path: Path) -> str:
+        if not _NAME.match(path.stem):
+            return "a venue's name is small letters, digits, '-' and '_'"
+        other = self._files.get(path.stem)
+        return "" if other is None else f"{path.stem!r} is {other} already: choose another name"
 
     def names(self) -> tuple[str, ...]:
         """Return every name, sorted."""
         return tuple(sorted(self._files))
+
+    def unknown(self, name: str) -> UnknownVenue | None:
+        """Return the error that asking for a venue would raise if there is none of that name."""
+        return None if name in self._files else UnknownVenue(name, self.names(), self._folders)
 
     def venue(self, name: str) -> VenueFile:
         """Return a venue, always the same object; its file is read the first time.
@@ -89,8 +98,8 @@ class VenueCatalogue:
     def _first(self, name: str) -> VenueFile:
         from hauberk.yamlfile import load_yaml  # ruamel.yaml, only now
 
-        if name not in self._files:
-            raise UnknownVenue(name, self.names(), self._folders)
+        if (unknown := self.unknown(name)) is not None:
+            raise unknown
         with self._reading:
             if name not in self._read:
                 document = load_yaml(self._files[name])
@@ -100,7 +109,3 @@ class VenueCatalogue:
                     raise ConfigError([document.problem(("name",), message)])
                 self._read[name] = venue
             return self._read[name]
-
-
-def _refused(path: Path, message: str) -> ConfigError:
-    return ConfigError([ConfigProblem(str(path), 0, "", message)])

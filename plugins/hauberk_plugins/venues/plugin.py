@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from attrs import frozen
 
 from hauberk.context import Context
+from hauberk.errors import ConfigError
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.keypath import KeyPath
+from hauberk.written import Written
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
 
@@ -30,6 +34,26 @@ class VenuesPlugin(Plugin):
     interface = (1, 1)
     Config = VenuesConfig
     provides: ClassVar[dict[str, str]] = {"venues": "catalogue"}
+
+    @classmethod
+    def config_problems(cls, written: Written) -> Iterator[tuple[KeyPath, str]]:
+        """Say which accounts are at a venue that has no file: by names alone, none is read."""
+        if not isinstance(written.config, VenuesConfig) or "venues" not in written.provides:
+            return
+        catalogue = VenueCatalogue()
+        if written.config.folder is not None:
+            folder = written.folder / written.config.folder
+            try:
+                catalogue.add(folder)
+            except ConfigError as error:
+                for problem in error.problems:
+                    yield (written.name, "folder"), str(problem)
+                if not folder.is_dir():  # nobody knows which venues it would have had
+                    return
+        for account, said in written.accounts.items():
+            venue = said.get("venue")
+            if isinstance(venue, str) and (unknown := catalogue.unknown(venue)) is not None:
+                yield ("accounts", account, "venue"), str(unknown)
 
     def __init__(self, config: VenuesConfig) -> None:
         self._folder = config.folder

@@ -15,12 +15,14 @@ from hauberk.cli.answer import Answer, printable, to_json
 from hauberk.cli.failure import failure
 from hauberk.cli.main import main
 from hauberk.errors import (
+    Altered,
     ConfigError,
     ConfigProblem,
     CredentialsMissing,
     Denied,
     InvalidValue,
     PluginRefused,
+    SealError,
     StartFailed,
     StoreError,
 )
@@ -99,6 +101,8 @@ def test_what_looks_like_json_behind_two_dashes_is_a_parameter(hauberk, config, 
         (CredentialsMissing("main", "env:K", ("the environment",)), 2),
         (ConfigError([ConfigProblem("h.yml", 3, "mode", "bad")]), 2),
         (StoreError("torn"), 3),
+        (Altered("swapped"), 1),
+        (SealError("no key"), 2),
         (OSError(28, "No space left on device"), 3),
         (RuntimeError("boom"), 3),
         (KeyboardInterrupt(), 130),

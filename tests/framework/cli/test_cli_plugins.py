@@ -52,7 +52,10 @@ def leave(config, pid, **change):
 
 
 def test_providers_come_first_and_then_the_one_order(show):
-    assert list(show()) == ["venues", "keys", "killswitch", "policy", "throttle", "signing", "logs"]
+    assert list(show()) == [
+        *("venues", "encryption", "storage", "keys"),
+        *("killswitch", "policy", "throttle", "signing", "logs"),
+    ]
 
 
 def test_each_plugin_says_where_it_is_from_what_it_is_granted_and_what_it_hooks(show):

@@ -216,3 +216,20 @@ def test_it_leaves_no_counts_and_no_handler_of_signals(sign, config, keys):
     sign("GET", ACCOUNT)
     assert list((config.parent / "hauberk-state").iterdir()) == []
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_it_never_waits(sign, keys, third_party, monkeypatch):
+    third_party("""\
+        from hauberk.verdicts import Wait
+
+        class Quiet(Base):
+            @hookimpl
+            def on_request(self, request):
+                return Wait(0.25)
+    """)
+    monkeypatch.setattr("hauberk.clock.SystemClock.wait", None)  # which every wait calls
+    ran = sign("GET", ACCOUNT, "--json")
+    assert ran.status == 1
+    assert ran.document["plugin"] == "quiet"
+    assert "would have to wait 0.25 s" in ran.document["reason"]
+    assert ran.document["retry_after"] == pytest.approx(0.25)

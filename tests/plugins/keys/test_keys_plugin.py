@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hauberk.accounts import Account
-from hauberk.errors import CredentialsMissing, MisuseError
-from hauberk.testing import make_guard
+from hauberk.errors import CredentialsMissing, Denied, MisuseError
+from hauberk.hooks import hookimpl
+from hauberk.request import Request
+from hauberk.testing import DEFAULT_URL, PlainSigner, make_guard
 from hauberk.testing.guards import Providers
 from hauberk_plugins.keys.plugin import KeysConfig, KeysPlugin
 
@@ -80,3 +83,24 @@ def test_the_vault_is_its_namespace_of_the_sealed_records(folder, grants, finds)
             return
         with pytest.raises(CredentialsMissing, match="no vault"):
             plugin.manager.credentials("main")
+
+
+@pytest.mark.parametrize("form", ["clear", "aclear"])
+def test_a_bot_without_its_key_is_told_the_whole_of_where_it_was_looked_for(form, tmp_path):
+    path = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 40, ".env")
+    plugin = KeysPlugin(KeysConfig(path))
+
+    class Signs(PlainSigner):
+        @hookimpl
+        def sign_request(self, request):
+            plugin.manager.credentials(request.account)
+            return super().sign_request(request)
+
+    account = Account("open", key="env:KEYS_TEST_K", secret="env:KEYS_TEST_S")
+    plugins = ("keys", plugin), ("signing", Signs())
+    with make_guard(*plugins, accounts={"main": account}) as guard:
+        order = Request("POST", DEFAULT_URL)
+        with pytest.raises(Denied) as caught:
+            guard.clear(order) if form == "clear" else asyncio.run(guard.aclear(order))
+    assert "account 'main': env:KEYS_TEST_K is not set" in caught.value.reason
+    assert f"(looked in the environment, {path})" in caught.value.reason

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
-from hauberk import Denied, Request, Severity, StoreError
+from hauberk import Denied, Deny, Incident, Operation, Request, Severity, StoreError
 from hauberk.guard import Guard
 from hauberk.ports import Record
 from hauberk.testing import (
@@ -127,6 +129,53 @@ def test_it_acts_in_memory_whatever_the_store_does(guard: GuardFactory, store: M
     assert "halted, but a restart would lift it: not stored: disk full" in incident.outcomes[0].did
     with pytest.raises(Denied):
         made.clear(CANCEL)
+
+
+def test_it_acts_in_memory_before_a_store_that_hangs(
+    guard: GuardFactory, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = switched(guard)
+    reached, go_on = threading.Event(), threading.Event()
+    get = store.get
+
+    def hangs(name: str) -> Record | None:
+        reached.set()
+        assert go_on.wait(30)
+        return get(name)
+
+    monkeypatch.setattr(store, "get", hangs)
+    report = threading.Thread(target=made.report, args=("worst", Severity.CRITICAL))
+    report.start()
+    try:
+        assert reached.wait(30)
+        with pytest.raises(Denied, match="halted since 'worst'") as caught:
+            made.clear(CANCEL)
+        assert caught.value.plugin == "killswitch"
+    finally:
+        go_on.set()
+        report.join()
+    assert load(store).level is Level.HALTED
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_it_acts_in_memory_before_a_store_that_ends_it(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, method: str, error: BaseException
+) -> None:
+    plugin, clock = KillSwitchPlugin(), FakeClock()
+    context = SimpleNamespace(predecessor=None, has=lambda _: True, store=store, clock=clock)
+    plugin.on_start(context)  # type: ignore[arg-type]
+
+    def ends(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store, method, ends)
+    incident = Incident("i-1", "worst", Severity.CRITICAL, "bot", 0)
+    with pytest.raises(type(error)):
+        plugin.on_incident(incident)
+    assert plugin.on_request(CANCEL.stamped("r-1", Operation.CANCEL)) == Deny(
+        "halted since 'worst' (i-1)"
+    )
 
 
 def test_what_a_store_raises_that_is_not_ours_is_not_shown_in_the_outcome(

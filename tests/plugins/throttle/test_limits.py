@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from hauberk.errors import InvalidValue
-from hauberk_plugins.throttle.errors import BadLimits
+from hauberk.errors import ConfigError, InvalidValue
 from hauberk_plugins.throttle.limits import Limits, read_limits
 from hauberk_plugins.throttle.tariff import Tariff
 from hauberk_plugins.throttle.windows import Kind, Meter, Scope, Window
@@ -49,38 +48,108 @@ def test_no_section_means_that_nothing_is_paced() -> None:
     assert read_limits("v", {}) == Limits()
 
 
+def problems(section: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_limits("v", section)
+    assert all(problem.file == "venue file v" for problem in caught.value.problems)
+    return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
+
+
+WEIGHTS = {"default": {"weight": 1}}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"window": ()}, r"limits: 'window' means nothing here; did you mean 'windows'\?"),
-        ({"windows": {}}, "limits.windows: must be a list"),
-        ({"windows": (3,)}, r"limits.windows\[0\]: must be a mapping"),
-        ({"windows": ({**WEIGHT, "kind": "daily"},)}, "'daily' is none of calendar, rolling"),
-        ({"windows": ({**WEIGHT, "scope": "planet"},)}, "'planet' is none of ip, account"),
-        ({"windows": ({**WEIGHT, "size": 0},)}, "size must be a whole number from 1"),
-        ({"windows": ({**WEIGHT, "seconds": 0.5},)}, "seconds must be a whole number from 1"),
-        ({"windows": ({**WEIGHT, "size": True},)}, "size must be a whole number from 1"),
-        ({"windows": ({"name": "x"},)}, "'kind' is missing"),
-        ({"windows": ({**WEIGHT, "sizes": 1},)}, r"'sizes' means nothing here; did you mean"),
-        ({"windows": (WEIGHT, WEIGHT), "costs": {"default": {}}}, "'weight-1m' stands twice"),
-        ({"costs": {}}, "limits.costs: 'default' is missing"),
-        ({"costs": {"default": {"wieght": 1}}}, "did you mean 'weight'"),
-        ({"costs": {"default": {"weight": -1}}}, "must be a whole number from 0"),
-        ({"costs": {"default": {"weight": "1"}}}, "must be a whole number from 0"),
-        ({"costs": {"default": 1}}, r"limits.costs\['default'\]: must be a mapping"),
+        ({"window": ()}, "limits.window: means nothing here; did you mean 'windows'?"),
+        ({"windows": {}, "costs": {}}, "limits.windows: must be a list"),
+        ({"windows": (3,), "costs": {"default": {}}}, "limits.windows.0: must be a mapping"),
+        (
+            {"windows": ({**WEIGHT, "kind": "calender"},), "costs": WEIGHTS},
+            "limits.windows.0.kind: 'calender' is none of calendar, rolling; did you mean "
+            "'calendar'?",
+        ),
+        (
+            {"windows": ({**WEIGHT, "scope": "planet"},), "costs": WEIGHTS},
+            "limits.windows.0.scope: 'planet' is none of ip, account",
+        ),
+        (
+            {"windows": ({**WEIGHT, "size": 0},), "costs": WEIGHTS},
+            "limits.windows.0: window 'weight-1m': size must be a whole number from 1",
+        ),
+        (
+            {"windows": ({**WEIGHT, "seconds": 0.5},), "costs": WEIGHTS},
+            "limits.windows.0: window 'weight-1m': seconds must be a whole number from 1",
+        ),
+        (
+            {"windows": ({**WEIGHT, "size": True},), "costs": WEIGHTS},
+            "limits.windows.0: window 'weight-1m': size must be a whole number from 1",
+        ),
+        (
+            {"windows": ({**WEIGHT, "sizes": 1},), "costs": WEIGHTS},
+            "limits.windows.0.sizes: means nothing here; did you mean 'size'?",
+        ),
+        (
+            {"windows": (WEIGHT, {**ORDERS, "name": "weight-1m"})},
+            "limits.windows.1.name: the name 'weight-1m' stands twice",
+        ),
+        (
+            {"windows": (WEIGHT, {**WEIGHT, "name": "w", "counts": "wieght"}), "costs": WEIGHTS},
+            "limits.windows.1.counts: no endpoint costs any 'wieght', so nothing would be paced; "
+            "did you mean 'weight'?",
+        ),
+        (
+            {"windows": (WEIGHT,), "costs": {**WEIGHTS, "GET /a": {"wieght": 1}}},
+            "limits.costs.\"GET /a\".wieght: means nothing here; did you mean 'weight'?",
+        ),
+        (
+            {"windows": (WEIGHT,), "costs": {**WEIGHTS, "GET /a": {"weight": -1}}},
+            'limits.costs."GET /a".weight: must be a whole number from 0',
+        ),
+        (
+            {"windows": (WEIGHT,), "costs": {"default": {"weight": "1"}}},
+            "limits.costs.default.weight: must be a whole number from 0",
+        ),
+        (
+            {"windows": (WEIGHT,), "costs": {**WEIGHTS, "GET /a": 1}},
+            'limits.costs."GET /a": must be a mapping',
+        ),
+        (
+            {"windows": (WEIGHT,), "costs": {"GET /a": {"weight": 1}}},
+            "limits.costs: 'default' is missing",
+        ),
     ],
 )
-def test_what_cannot_be_used_is_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadLimits, match=message) as caught:
-        read_limits("v", {**SECTION, **change})
-    assert str(caught.value).startswith("venue 'v', ")
+def test_each_mistake_is_one_problem_where_it_stands(change: dict[str, Any], message: str) -> None:
+    assert problems({**SECTION, **change}) == [message]
+
+
+def test_every_mistake_of_a_file_is_listed_at_once() -> None:
+    assert [problem.split(": ")[0] for problem in problems({
+        "window": (),
+        "windows": ({**WEIGHT, "counts": "wieght"}, {"name": "x", "counts": "orders"}, WEIGHT),
+        "costs": {"default": {"weight": 1, "ordrs": 1}, "GET /a": {"ordrs": 2, "orders": 0}},
+    })] == [
+        "limits.window",
+        *(["limits.windows.1"] * 4),
+        "limits.costs.default.ordrs",
+        "limits.windows.2.name",
+        "limits.windows.0.counts",
+    ]  # fmt: skip
+
+
+def test_a_window_of_a_figure_that_costs_nothing_anywhere_would_pace_nothing() -> None:
+    costs = {"default": {"weight": 1, "orders": 0}}
+    [told] = problems({"windows": (WEIGHT, ORDERS), "costs": costs})
+    assert told.startswith("limits.windows.1.counts: no endpoint costs any 'orders'")
 
 
 def test_windows_of_the_configuration_stand_in_place_of_the_venues() -> None:
     tiny = Window("tiny", Kind.ROLLING, Scope.IP, 1, 2, "weight")
-    limits = read_limits("v", SECTION, [tiny])
+    limits = read_limits("v", SECTION).replaced([tiny])
     assert limits.windows == (tiny,)
     assert limits.costs == SECTION["costs"]
+    assert read_limits("v", SECTION).replaced(None) == read_limits("v", SECTION)
 
 
 def test_a_window_of_a_wrong_kind_is_no_window() -> None:

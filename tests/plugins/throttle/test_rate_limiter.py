@@ -152,6 +152,17 @@ def test_just_after_a_boundary_the_window_before_it_still_counts() -> None:
     assert bench.ask("b") == 150 * MS
 
 
+def test_what_leaves_near_a_boundary_counts_beyond_it_whoever_left_before() -> None:
+    bench = Bench(window("calendar", seconds=60, size=2), jitter=250 * MS)
+    bench.now += 50 * S
+    bench.pass_through("a")
+    bench.now += 10 * S - 100 * MS
+    bench.pass_through("late")
+    bench.now += 350 * MS
+    assert bench.ask("b") == 0
+    assert bench.ask("c") == 60 * S
+
+
 def test_windows_are_charged_all_or_none() -> None:
     bench = Bench(window(size=5, name="wide"), window(size=1, name="narrow"))
     bench.pass_through("a")
@@ -166,6 +177,17 @@ def test_a_wall_clock_that_steps_frees_nothing_early(step: int) -> None:
     bench.pass_through("a")
     bench.wall += step
     assert bench.ask("b") == 60 * S + 1  # any alignment is possible: only a whole length is safe
+
+
+def test_a_wall_clock_off_by_the_jitter_has_not_stepped() -> None:
+    bench = Bench(window("calendar", seconds=60, size=1), jitter=300 * MS)
+    bench.now += 50 * S
+    bench.pass_through("a")
+    for step in (300 * MS, -600 * MS):
+        bench.wall += step
+        assert bench.ask("b") == 10 * S + 300 * MS  # by the boundary, as it was first seen
+    bench.wall -= 1
+    assert bench.ask("b") == 60 * S + 600 * MS + 1
 
 
 def test_a_clock_set_back_an_hour_does_not_make_anybody_wait_for_an_hour() -> None:
@@ -225,6 +247,18 @@ def test_a_waiter_that_ended_leaves_the_line_at_once() -> None:
     bench.give_back("b")
     assert bench.woken == ["c"]
     assert bench.ask("c") == first
+
+
+def test_what_left_without_a_grant_is_counted_and_calls_up_the_line() -> None:
+    """As in shadow mode, in which nobody who is told to wait waits."""
+    bench = Bench(window(size=1))
+    bench.pass_through("a")
+    bench.ask("b")
+    assert bench.ask("c") == 11 * S + 2  # when b's lease is over
+    bench.leave("b")
+    assert bench.woken == ["c"]
+    assert bench.ask("c") == 10 * S + 1
+    assert bench.meters[0].used(bench.now, None) == 2
 
 
 def test_a_wait_depends_on_the_place() -> None:

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from hauberk import Denied, Plugin, Request, SigningError, StartFailed, Wait, hookimpl
+from hauberk import (
+    ConfigError,
+    Denied,
+    Plugin,
+    Request,
+    SigningError,
+    StartFailed,
+    Wait,
+    hookimpl,
+)
 from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.guard import Guard
@@ -181,15 +190,88 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues(
     assert clock.waits == [pytest.approx(1_000_000_001, abs=2)]
 
 
-def test_limits_that_cannot_be_used_stop_the_start(guard: GuardFactory) -> None:
-    with pytest.raises(StartFailed, match=r"venue 'open', limits.costs: 'default' is missing"):
+@pytest.mark.parametrize("required", [(), ("throttle",)])
+@pytest.mark.parametrize(
+    ("section", "windows", "told"),
+    [
+        ({**limits(), "costs": {}}, {}, "venue file open: limits.costs: 'default' is missing"),
+        (
+            {**limits(), "costs": {"default": {"weight": 1}}},
+            {},
+            "venue file open: limits.windows.1.counts: no endpoint costs any 'orders'",
+        ),
+        (
+            limits(),
+            {"open": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "wieght"),)},
+            "the configuration: throttle.windows.open.0.counts: no endpoint costs any 'wieght', "
+            "so nothing would be paced; did you mean 'weight'?",
+        ),
+        (
+            {},
+            {"open": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "weight"),)},
+            "the configuration: throttle.windows.open.0.counts: no endpoint costs any 'weight'",
+        ),
+        (
+            limits(),
+            {"open": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "weight"),) * 2},
+            "the configuration: throttle.windows.open.1.name: the name 'w' stands twice",
+        ),
+        (
+            limits(),
+            {"opne": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "weight"),)},
+            "the configuration: throttle.windows.opne: no account is at venue 'opne', so nothing "
+            "would be paced; did you mean 'open'?",
+        ),
+    ],
+)
+def test_limits_that_would_pace_nothing_stop_the_start_whether_it_is_required_or_not(
+    guard: GuardFactory,
+    section: dict[str, Any],
+    windows: dict[str, tuple[Window, ...]],
+    told: str,
+    required: tuple[str, ...],
+) -> None:
+    plugin = ThrottlePlugin(ThrottleConfig(windows=windows))
+    with pytest.raises(ConfigError) as caught:
         guard(
-            ("throttle", throttle()),
-            order=ORDERED,
-            grants=GRANTS,
-            required=["throttle"],
-            providers=ports({**limits(), "costs": {}}),
+            ("throttle", plugin), order=ORDERED, grants=GRANTS, required=required,
+            providers=ports(section),
+        )  # fmt: skip
+    [problem] = caught.value.problems
+    assert str(problem).startswith(told)
+
+
+def test_what_is_wrong_with_every_venue_and_every_window_is_told_at_once(
+    guard: GuardFactory,
+) -> None:
+    window = Window("w", Kind.ROLLING, Scope.IP, 1, 1, "wieght")
+    broken = {**limits(), "costs": {"default": {"weight": -1, "orders": 1}}}
+    venues = OpenVenue(sections={"limits": limits()}), OpenVenue("b", sections={"limits": broken})
+    with pytest.raises(ConfigError) as caught:
+        guard(
+            ("throttle", ThrottlePlugin(ThrottleConfig(windows={"open": (window,), "c": ()}))),
+            accounts={"main": Account("open"), "other": Account("b")},
+            providers=Providers(*venues), order=ORDERED, grants=GRANTS,
+        )  # fmt: skip
+    assert [problem.path for problem in caught.value.problems] == [
+        *("throttle.windows.c", "throttle.windows.open.0.counts", "limits.costs.default.weight")
+    ]
+
+
+def test_a_venue_that_a_reload_brings_is_not_passed_unpaced(clock: FakeClock) -> None:
+    plugin = throttle()
+    fine, broken = ({"limits": limits(size=1)}, {"limits": {**limits(), "costs": {}}})
+    plans = [
+        make_plan(
+            ("throttle", plugin), grants=GRANTS, order=ORDERED, accounts={"main": Account(name)},
+            providers=Providers(OpenVenue(sections=fine), OpenVenue("b", sections=broken)),
         )
+        for name in ("open", "b")
+    ]  # fmt: skip
+    with Guard(plans[0], clock=clock, replan=lambda: plans[1]) as made:
+        made.reload()
+        with pytest.raises(Denied, match="'default' is missing"):
+            made.clear(READ)
 
 
 def test_a_venue_without_limits_is_not_paced(guard: GuardFactory, clock: FakeClock) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 from hauberk import ConfigError, Context, Deny, Operation, Plugin, Request, hookimpl
-from hauberk.errors import ConfigProblem
 
 from hauberk_trading_hours.reading import WEEKDAYS, read_blackout, read_hours, read_zone
 from hauberk_trading_hours.schedule import SECOND_NS, Schedule
@@ -92,12 +91,7 @@ class TradingHoursPlugin(Plugin):
         self._clock = context.clock
         known = ", ".join(context.accounts) or "none"
         problems = [
-            ConfigProblem(
-                "hauberk.yml",
-                0,
-                f"{context.name}.accounts.{name}",
-                f"there is no such account (accounts: {known})",
-            )
+            context.problem(("accounts", name), f"there is no such account (accounts: {known})")
             for name in self._own
             if name not in context.accounts
         ]

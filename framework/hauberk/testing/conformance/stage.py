@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Self
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
+from typing import Any, Self
 
 from attrs import evolve, frozen
 
@@ -47,7 +49,8 @@ class Stage:
             accounts=setup.accounts, limits=setup.limits, providers=setup.providers()
         )
         self.kernel = self._guard.kernel
-        self._loop = asyncio.new_event_loop()  # only there to stand in `Part.loop`
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._turn = threading.Lock()
         self._known: dict[type, dict[str, Impl]] = {}
 
     def hooks(self, plugin: object) -> dict[str, Impl]:
@@ -57,7 +60,8 @@ class Stage:
             ConformanceFailed: It may not be registered.
         """
         setup = self.setup
-        part = Part(setup.name, plugin, setup.grants, origin="test", loop=self._loop)
+        loop = self._runner.get_loop()
+        part = Part(setup.name, plugin, setup.grants, origin="test", loop=loop)
         known = self._known.get(type(plugin))
         if known is None:
             try:
@@ -68,6 +72,11 @@ class Stage:
             hook: Impl(part, hook, getattr(plugin, hook), impl.is_async, impl.is_blocking)
             for hook, impl in known.items()
         }
+
+    def on_loop(self, body: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the one event loop that all `async def` hooks have, as in a bot."""
+        with self._turn:
+            return self._runner.run(body, context=copy_context())
 
     def context(self, clock: FakeClock) -> Context:
         """Return a context with ports of its own."""
@@ -89,4 +98,4 @@ class Stage:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._guard.close()
-        self._loop.close()
+        self._runner.close()

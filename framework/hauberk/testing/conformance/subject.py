@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from math import ceil
 from typing import Any, Final, Self
 
 from hauberk import dispatch
 from hauberk.command import Check, Command
+from hauberk.context import Context
 from hauberk.dispatch import HookFailed
 from hauberk.errors import Denied, HauberkError
 from hauberk.frames import Frame
@@ -59,7 +59,7 @@ class Subject:
         self.hooks = stage.hooks(self.plugin)
         if "on_start" in self.hooks:
             try:
-                dispatch.call(self.hooks["on_start"], stage.context(self.clock))
+                self._start(stage.context(self.clock))
             except HookFailed as failure:
                 raise stage.unloadable(f"on_start {failure.why}") from failure.cause
 
@@ -67,7 +67,6 @@ class Subject:
         """Ask `on_request` once."""
         impl = self.hooks["on_request"]
         kernel, frame, before = self._kernel, Frame(), impl.failures
-        shown = image(request)
         began = self._setup.timer()
         finding = dispatch.ask((impl,), request, frame, kernel.watch)
         self.took_ns.append(self._setup.timer() - began)
@@ -75,7 +74,6 @@ class Subject:
         verdict = None if finding is None else finding[1]
         if impl.failures != before and isinstance(verdict, Deny):
             self._broken(impl.hook, verdict.reason, request)
-        self._check_unchanged(impl.hook, shown, request)
         if isinstance(verdict, Request):
             self._check_amended(request, verdict)
         return verdict
@@ -153,9 +151,20 @@ class Subject:
         if "on_stop" in self.hooks and error is None:
             self.call("on_stop")
 
+    def _start(self, context: Context) -> None:
+        """Call `on_start`: inside a running event loop where `async def` hooks need one."""
+
+        async def start() -> None:
+            dispatch.call(self.hooks["on_start"], context)
+
+        if any(impl.is_async for impl in self.hooks.values()):
+            self._stage.on_loop(start())
+        else:
+            dispatch.call(self.hooks["on_start"], context)
+
     def _called(self, impl: Impl, *args: Any) -> Any:
         if impl.is_async:
-            answer = asyncio.run(dispatch.acall(impl, *args))
+            answer = self._stage.on_loop(dispatch.acall(impl, *args))
             return dispatch.outcome(impl, answer) if impl.hook == "on_incident" else answer
         if impl.hook == "on_incident":
             return dispatch.respond(impl, *args)

@@ -1,0 +1,124 @@
+"""`AccessGate`: who may use the command line and the gateway, and for what; the port `access`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from attrs import frozen
+
+from hauberk.errors import Denied
+from hauberk.secret import Secret
+from hauberk_plugins.auth.parts import ADMIN
+from hauberk_plugins.auth.roles import holds, who_holds
+from hauberk_plugins.auth.session_record import Session
+from hauberk_plugins.auth.sessions import SessionManager
+
+NAME: Final = "auth"
+LOG_IN: Final = "log in: hauberk login"
+
+
+@frozen
+class Who:
+    """Who asks.
+
+    Attributes:
+        user: The name.
+        roles: What that user may do.
+        session: The session; `None` for the owner of the state folder before there is an admin.
+    """
+
+    user: str
+    roles: tuple[str, ...]
+    session: Session | None = None
+
+
+class AccessGate:
+    """Answers whether somebody may do something.
+
+    Until there is an admin, the owner of the state folder has every role, without a session.
+    From then on everybody needs a session of a user with the role for it. A token that is given
+    counts as what it is, and never as the owner: it may come from anywhere.
+
+    Args:
+        sessions: Who is logged in.
+        has_admin: Whether there is a user with the role of an admin.
+        owner: Gives the name of the user that runs this process, if the state folder is theirs;
+            else `None`.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        has_admin: Callable[[], bool],
+        owner: Callable[[], str | None],
+    ) -> None:
+        self._sessions = sessions
+        self._has_admin = has_admin
+        self._owner = owner
+        # The last admin can be neither disabled nor demoted: once there is one, there always is.
+        self._had_admin = False
+
+    def check(self, capability: str, token: Secret | None) -> str:
+        """Return the name of who holds a session and may do something.
+
+        Args:
+            capability: For example `vault.write`.
+            token: The session's token, or `None` for whoever runs this process: never for
+                somebody who asks through it.
+
+        Raises:
+            Denied: Nobody, or one without the role for it; says what to do.
+            StoreError, SealError: Nobody can tell.
+        """
+        who = self.who(token)
+        if not holds(who.roles, capability):
+            has = ", ".join(who.roles) or "none"
+            needed = " or ".join(who_holds(capability)) or "that nobody has"
+            raise Denied(
+                NAME,
+                f"{who.user!r} may not: {capability} needs the role {needed}, and has: {has}; an "
+                "admin can give it: hauberk user roles",
+            )
+        return who.user
+
+    def who(self, token: Secret | None) -> Who:
+        """Return who has a token, or who may go without.
+
+        Raises:
+            Denied: Nobody; says what to do.
+            StoreError, SealError: Nobody can tell.
+        """
+        session = None if token is None else self._sessions.validate_session(token)
+        if session is not None:
+            return Who(session.user, session.roles, session)
+        if token is None and self._is_before_first_admin():
+            owner = self._owner()
+            if owner is not None:
+                return Who(owner, (ADMIN,))
+            raise Denied(
+                NAME,
+                "until there is an admin, only the owner of the state folder may: run it as that "
+                f"user of the machine, or {LOG_IN}",
+            )
+        raise Denied(NAME, f"nobody is logged in, or the session is over: {LOG_IN}")
+
+    def who_types(self, token: Secret | None) -> Who:
+        """Return who types a command: by the token that is kept, else by owning the state folder.
+
+        Raises:
+            Denied: Nobody; says what to do.
+            StoreError, SealError: Nobody can tell.
+        """
+        try:
+            return self.who(token)
+        except Denied as denied:
+            with suppress(Denied):
+                return self.who(None)
+            raise denied from None
+
+    def _is_before_first_admin(self) -> bool:
+        if not self._had_admin:
+            self._had_admin = self._has_admin()
+        return not self._had_admin

@@ -1,0 +1,262 @@
+"""`UserAuth`: users, made, changed and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import evolve, frozen
+
+from hauberk.secret import Secret
+from hauberk_plugins.auth.devices import hash_token, remembered
+from hauberk_plugins.auth.errors import LastAdmin, PepperMissing
+from hauberk_plugins.auth.names import name_at_login, normalised
+from hauberk_plugins.auth.parts import ADMIN, StoreNow, Tell, WallNs
+from hauberk_plugins.auth.passwords import BARE, Hashed, PasswordHasher
+from hauberk_plugins.auth.roles import check_role
+from hauberk_plugins.auth.strength import check_strength
+from hauberk_plugins.auth.users import User, Users, user_exists
+
+#: Ends the sessions of a user.
+EndSessions = Callable[[str], object]
+
+
+@frozen
+class Checked:
+    """What came of checking a password.
+
+    Attributes:
+        user: Who, if the password is right and the user may log in.
+        why: Empty then; else the true reason, for recorders alone: `unknown`, `disabled`,
+            `password`, or `pepper` where it is not there.
+    """
+
+    user: User | None
+    why: str = ""
+
+
+class UserAuth:
+    """Users and their passwords. May be used from any thread, by several processes at once.
+
+    Args:
+        sealed: The sealed store in which they are kept.
+        hasher: Hashes and checks passwords.
+        wall_ns: Wall clock.
+        tell: Given what was changed, for the recorders.
+        end_sessions: Ends the sessions of a user; called after each change that takes something
+            away, or that whoever else knows the old password must not outlast.
+    """
+
+    def __init__(
+        self,
+        sealed: StoreNow,
+        hasher: PasswordHasher,
+        wall_ns: WallNs,
+        *,
+        tell: Tell = lambda kind, fields: None,  # noqa: ARG005
+        end_sessions: EndSessions = lambda name: None,  # noqa: ARG005
+    ) -> None:
+        self.users = Users(sealed)
+        self._hasher = hasher
+        self._wall_ns = wall_ns
+        self._tell = tell
+        self._end_sessions = end_sessions
+
+    # Users.
+
+    def check_free(self, name: str, roles: Iterable[str] = ()) -> tuple[str, tuple[str, ...]]:
+        """Check that a user can be added; return name and roles as they will be kept.
+
+        Raises:
+            BadName: Nobody can be called that.
+            UserExists: Somebody is.
+            UnknownRole: There is no such role.
+        """
+        name, given = normalised(name), _known(roles)
+        if self.users.find(name) is not None:
+            raise user_exists(name)
+        return name, given
+
+    def create(self, name: str, password: Secret, roles: Iterable[str] = ()) -> User:
+        """Add a user.
+
+        Raises:
+            BadName, UserExists, UnknownRole: As `check_free` does.
+            WeakPassword: The password is too short, too long or too easy to guess.
+        """
+        name, given = self.check_free(name, roles)
+        check_strength(password, name, has_factor=False)
+        return self._add(User(name, given, self._hasher.hash(password)))
+
+    def adopt(self, name: str, bcrypt_hash: Secret, roles: Iterable[str] = ()) -> User:
+        """Add a user whose password the security guide's code hashed; upgraded at the next login.
+
+        Args:
+            name: The user's name.
+            bcrypt_hash: As bcrypt writes it, over the password itself.
+            roles: What the user may do.
+
+        Raises:
+            BadName, UserExists, UnknownRole: As `check_free` does.
+            BadRecord: That is no hash of bcrypt's, or one that takes too long to check.
+        """
+        name, given = self.check_free(name, roles)
+        return self._add(User(name, given, Hashed(BARE, "", bcrypt_hash)))
+
+    def all(self) -> tuple[User, ...]:
+        """Every user, by name."""
+        return self.users.all()
+
+    def has_admin(self) -> bool:
+        """Whether there is somebody who may do everything."""
+        return any(_is_admin(user) for user in self.users.all())
+
+    def disable(self, name: str) -> User:
+        """Refuse a user's logins, forget the devices, and end the sessions.
+
+        Raises:
+            NoSuchUser: There is none.
+            LastAdmin: Nobody would be left to enable anybody.
+        """
+        return self._changed(
+            name, lambda user: _later(user, is_disabled=True, devices=()), "disabled"
+        )
+
+    def enable(self, name: str) -> User:
+        """Let a user log in again.
+
+        Raises:
+            NoSuchUser: There is none.
+        """
+        return self._changed(name, lambda user: evolve(user, is_disabled=False), "enabled")
+
+    def set_roles(self, name: str, roles: Iterable[str]) -> User:
+        """Give a user other roles, and end the sessions that have the old ones.
+
+        Raises:
+            NoSuchUser, UnknownRole: There is none.
+            LastAdmin: Nobody would be left to give anybody roles.
+        """
+        given = _known(roles)
+        return self._changed(name, lambda user: _later(user, roles=given), "roles")
+
+    def set_password(self, name: str, password: Secret) -> User:
+        """Give a user another password, forget the devices, and end the sessions.
+
+        Raises:
+            NoSuchUser: There is none.
+            WeakPassword: The password is too short, too long or too easy to guess.
+        """
+        has_factor = self.get(name).factor is not None
+        check_strength(password, normalised(name), has_factor=has_factor)
+        hashed = self._hasher.hash(password)
+        return self._changed(
+            name, lambda user: _later(user, password=hashed, devices=()), "password"
+        )
+
+    def get(self, name: str) -> User:
+        """Return a user.
+
+        Raises:
+            BadName, NoSuchUser: There is none.
+        """
+        return self.users.get(normalised(name))
+
+    # Logins.
+
+    def verify(self, name: str, password: Secret | None) -> User | None:
+        """Return the user whose password this is, or `None`: exactly one bcrypt check, always.
+
+        A second factor is not asked for here; `SecondFactors` is.
+        """
+        return self.check(name_at_login(name), password).user
+
+    def check(self, name: str, password: Secret | None) -> Checked:
+        """The same, with the true reason, which no caller from outside may see.
+
+        Args:
+            name: As `name_at_login` gives it.
+            password: As typed.
+        """
+        user = self.users.find(name)
+        hashed = None if user is None else user.password
+        try:
+            is_right, why = self._hasher.check(hashed, password), "password"
+        except PepperMissing:
+            is_right, why = self._hasher.check(None, password), "pepper"
+        if user is None:
+            return Checked(None, "unknown")
+        if user.is_disabled:
+            return Checked(None, "disabled")
+        return Checked(user) if is_right else Checked(None, why)
+
+    def settle(self, user: User, password: Secret, device: Secret) -> None:
+        """Note what a login that passed every step leaves: a hash upgraded, a device known.
+
+        Args:
+            user: As it was verified.
+            password: The right one.
+            device: The token that was given; empty for none.
+        """
+        devices = remembered(user.devices, hash_token(device, user.name))
+        is_outdated = self._hasher.is_outdated(user.password)
+        if devices == user.devices and not is_outdated:
+            return
+        hashed = self._hasher.hash(password) if is_outdated else user.password
+
+        def settled(stands: User) -> User:
+            # Changed meanwhile: this login ends as `stands` says, and must change nothing back.
+            if stands.epoch != user.epoch:
+                return stands
+            known = remembered(stands.devices, hash_token(device, user.name))
+            return evolve(stands, password=hashed, devices=known)
+
+        self.users.change(user.name, settled)
+
+    def stands(self, user: User) -> bool:
+        """Whether nothing was taken from a user since it was verified.
+
+        Asked once a session is there: whoever disables a user writes that first and ends sessions
+        then, so one of the two sees the other.
+        """
+        found = self.users.find(user.name)
+        return found is not None and found.epoch == user.epoch and not found.is_disabled
+
+    def _add(self, user: User) -> User:
+        added = self.users.add(evolve(user, created_ms=self._wall_ns() // 1_000_000))
+        self._tell("user.created", {"user": added.name, "roles": added.roles})
+        return added
+
+    def _changed(self, name: str, change: Callable[[User], User], what: str) -> User:
+        user = self.users.change(normalised(name), change, _check_admins)
+        self._tell(f"user.{what}", {"user": user.name, "roles": user.roles})
+        if what != "enabled":
+            self._end_sessions(user.name)
+        return user
+
+
+def _known(roles: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(check_role(role) for role in roles))
+
+
+def _check_admins(after: User, users: Iterator[User]) -> None:
+    """Refuse a change that leaves nobody who may undo it."""
+    was_admin = False
+    for user in users:
+        if user.name == after.name:
+            was_admin = _is_admin(user)
+        elif _is_admin(user):
+            return
+    if was_admin and not _is_admin(after):
+        raise LastAdmin(
+            f"{after.name!r} is the only admin: give another user the role {ADMIN!r} first"
+        )
+
+
+def _later(user: User, **changes: Any) -> User:
+    """A user after a change that logins under way must not outlast."""
+    return evolve(user, epoch=user.epoch + 1, **changes)
+
+
+def _is_admin(user: User) -> bool:
+    return ADMIN in user.roles and not user.is_disabled

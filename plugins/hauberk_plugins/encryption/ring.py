@@ -1,0 +1,267 @@
+"""`KeyRing`: versioned data keys, wrapped by one wrapping key, in a file of the state folder."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve, frozen
+
+from hauberk.errors import UnsafeFile
+from hauberk.files import REAL, FileOperations
+from hauberk_plugins.encryption.errors import BadRing, EncryptionError, NoKey, WrongKey
+from hauberk_plugins.encryption.kek import DataKey, Kek
+from hauberk_plugins.encryption.ondisk import RingOnDisk, Stamp
+from hauberk_plugins.encryption.ringfile import ID, MAX_KEYS, RingFile, WrappedKey
+from hauberk_plugins.encryption.unlocking import Unlocking
+from hauberk_plugins.encryption.wrapping import WrappingKey
+
+_TRIES: Final = 64
+_RETIRE: Final = "seal everything again, then forget the old ones: DataEncryption.retire()"
+_NEVER: Final = (0, 0, 0)
+
+
+@frozen(eq=False, repr=False)
+class _Held:
+    """A key ring that was unlocked.
+
+    Attributes:
+        file: What its file said.
+        kek: What unlocks it.
+        keys: Every data key by number.
+        active: The one that seals.
+        stamp: What tells whether the file has been written since.
+    """
+
+    file: RingFile
+    kek: Kek
+    keys: Mapping[int, DataKey]
+    active: DataKey
+    stamp: Stamp
+
+
+class KeyRing:
+    """The data keys, unlocked when one is first needed and looked at again when the file changed.
+
+    Any number of threads and processes may use one file at once: who writes it takes a turn and
+    reads it again first, and who seals sees, by the file's times, that another has written.
+
+    Args:
+        folder: The state folder.
+        source: Where the wrapping key comes from.
+        random: Returns that many random bytes.
+        wall_ns: The time, to date keys with; nothing depends on it.
+        files: The operating system.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: WrappingKey,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        wall_ns: Callable[[], int] = time.time_ns,
+        files: FileOperations = REAL,
+    ) -> None:
+        self.source = source
+        self._disk = RingOnDisk(folder, files)
+        self.path = self._disk.path
+        self._random = random
+        self._wall_ns = wall_ns
+        self._unlocking = Unlocking(self.path)
+        self._lock = threading.RLock()
+        self._held: _Held | None = None
+
+    def sealing(self) -> DataKey:
+        """Return the data key that seals; makes a ring where there never was one.
+
+        Raises:
+            SealError: There is no key to seal with; says what to do.
+            UnsafeFile: The ring, or the wrapping key, is kept where others may read it.
+        """
+        held = self._held
+        if held is not None and held.stamp == self._disk.stamp():
+            return held.active
+        with self._lock:
+            return self._present(make=True).active
+
+    def opening(self, number: int) -> DataKey | None:
+        """Return a data key to open with; `None` if the ring has none of that number.
+
+        Raises:
+            SealError: The ring cannot be unlocked; says what to do.
+            UnsafeFile: The ring, or the wrapping key, is kept where others may read it.
+        """
+        held = self._held
+        found = None if held is None else held.keys.get(number)
+        if found is not None:
+            return found
+        with self._lock:  # perhaps another process has rotated
+            return self._present().keys.get(number)
+
+    def rotate(self) -> int:
+        """Put a fresh data key in place, durably, and return its number.
+
+        Raises:
+            SealError: The ring cannot be unlocked, or not be written.
+            UnsafeFile: The ring, or the wrapping key, is kept where others may read it.
+        """
+        with self._writing():
+            if self._disk.stamp() is None:
+                return self._made().active.number
+            held = self._unlocked()
+            if len(held.keys) >= MAX_KEYS:
+                raise BadRing(self.path, f"it holds {MAX_KEYS} data keys already", _RETIRE)
+            wrapped, key = self._fresh(held.kek, held.keys)
+            keys = (*held.file.keys, wrapped)
+            file = held.kek.authenticated(evolve(held.file, keys=keys, active=key.number))
+            self._write(file, held.kek, {**held.keys, key.number: key})
+            return key.number
+
+    def retire(self) -> int:
+        """Forget every data key but the one that seals, and return how many were forgotten.
+
+        Raises: as `rotate`.
+        """
+        with self._writing():
+            held = self._unlocked()
+            active = held.active.number
+            keys = tuple(key for key in held.file.keys if key.number == active)
+            file = held.kek.authenticated(evolve(held.file, keys=keys))
+            forgotten = len(held.file.keys) - len(keys)
+            if forgotten:
+                self._write(file, held.kek, {active: held.active})
+            return forgotten
+
+    def rewrap(self, source: WrappingKey) -> None:
+        """Wrap every data key under another wrapping key; what is sealed stays as it is.
+
+        Args:
+            source: Where that one comes from.
+
+        Raises:
+            WeakPassphrase: It is a passphrase that is too short.
+            SealError: As `rotate`, or the other wrapping key is not there.
+            UnsafeFile: The ring, or a wrapping key, is kept where others may read it.
+        """
+        secret = source.fetch()  # before the turn is taken: somebody may have to type it
+        with self._writing():
+            held = self._unlocked()
+            kek, kdf = self._unlocking.kek_for(held.file.id, source, secret, self._random)
+            keys = tuple(self._wrapped_again(key, held.kek, kek) for key in held.file.keys)
+            self._write(kek.authenticated(evolve(held.file, kdf=kdf, keys=keys)), kek, held.keys)
+            self.source = source
+
+    def read(self) -> RingFile:
+        """Return what the file says, without unlocking it; raises as `RingOnDisk.read`."""
+        return self._disk.read()
+
+    def unlock(self) -> None:
+        """Unlock what the file says, as sealing would; makes none.
+
+        Raises: as `opening`.
+        """
+        with self._lock:
+            self._present()
+
+    def was_made(self) -> bool:
+        """Whether there is, or was, a ring in this folder."""
+        return self._disk.was_made()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock, self._disk.writing():
+            yield
+
+    # Everything below is called with the lock held.
+
+    def _present(self, *, make: bool = False) -> _Held:
+        """Return the ring as its file stands."""
+        held, stamp = self._held, self._disk.stamp()
+        if held is not None and held.stamp == stamp:
+            return held
+        if stamp is None and held is None and make:
+            with self._writing():
+                return self._made() if self._disk.stamp() is None else self._unlocked()
+        return self._adopted()
+
+    def _adopted(self) -> _Held:
+        """Unlock the file; if it was only wrapped anew, what is held goes on sealing.
+
+        Another process may have wrapped the ring under a key that this one is not told of until
+        its configuration is loaded again. What seals is then still the same.
+        """
+        held = self._held
+        stamp = self._disk.stamp()
+        file = self._disk.read()
+        try:
+            opened = self._opened(file, stamp)
+        except (NoKey, WrongKey, UnsafeFile):
+            if held is None or (held.file.id, held.active.number) != (file.id, file.active):
+                raise
+            opened = evolve(held, stamp=stamp or _NEVER)
+        self._disk.settle()
+        self._held = opened
+        return opened
+
+    def _unlocked(self) -> _Held:
+        """Unlock the file, to write it anew; what is held does not do in its place."""
+        stamp = self._disk.stamp()
+        self._held = self._opened(self._disk.read(), stamp)
+        return self._held
+
+    def _opened(self, file: RingFile, stamp: Stamp | None) -> _Held:
+        held = self._held
+        if held is not None and held.kek.fits(file):
+            kek = held.kek
+        else:
+            kek = self._unlocking.kek_of(file, self.source)
+        keys = self._unlocking.data_keys(file, kek)
+        return _Held(file, kek, keys, keys[file.active], stamp or _NEVER)
+
+    def _made(self) -> _Held:
+        """Make the first ring of this folder."""
+        if self._disk.was_made():
+            raise self._disk.missing()
+        ring_id = self._random(ID)
+        secret = self.source.fetch()
+        kek, kdf = self._unlocking.kek_for(ring_id, self.source, secret, self._random)
+        wrapped, key = self._fresh(kek, {})
+        file = kek.authenticated(RingFile(ring_id, kdf, b"", key.number, (wrapped,)))
+        return self._write(file, kek, {key.number: key}, replace=False)
+
+    def _fresh(self, kek: Kek, taken: Mapping[int, DataKey]) -> tuple[WrappedKey, DataKey]:
+        for _ in range(_TRIES):
+            number = int.from_bytes(self._random(4), "big")
+            if number and number not in taken:
+                wrapped, key = kek.make(number, self._random)
+                return WrappedKey(number, _date(self._wall_ns()), wrapped), key
+        raise EncryptionError("the source of randomness repeats itself", "mend the machine")
+
+    def _wrapped_again(self, key: WrappedKey, old: Kek, kek: Kek) -> WrappedKey:
+        wrapped = old.wrap_again(key.number, key.wrapped, kek, self._random)
+        if wrapped is None:
+            raise BadRing(self.path, "a data key in it cannot be unwrapped")
+        return evolve(key, wrapped=wrapped)
+
+    def _write(
+        self, file: RingFile, kek: Kek, keys: Mapping[int, DataKey], *, replace: bool = True
+    ) -> _Held:
+        """Write the file and hold it; what was held stands if that fails."""
+        stamp = self._disk.write(file, replace=replace)
+        self._held = _Held(file, kek, keys, keys[file.active], stamp)
+        return self._held
+
+
+def _date(wall_ns: int) -> str:
+    """Return a date, or nothing where the clock shows what no calendar has."""
+    try:
+        return datetime.fromtimestamp(wall_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return ""

@@ -1,0 +1,206 @@
+"""Kills writers at random instants and looks at what they leave: `_sweep.py FOLDER KILLS SEED`.
+
+Four writers and one that rotates the key share sealed storage. A writer says in a pipe what it
+wrote once `put` has returned, and whoever is killed has its pipe read to the end: all that it
+said must be there. It has one thread, so that it may fork. Prints what it did.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import select
+import signal
+import struct
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hauberk.secret import Secret
+from hauberk_plugins.encryption.data_encryption import DataEncryption
+from hauberk_plugins.encryption.ring import KeyRing
+from hauberk_plugins.encryption.wrapping import Given
+from hauberk_plugins.storage.postgres import PostgresStores
+from hauberk_plugins.storage.secure_storage import SecureStorage
+from hauberk_plugins.storage.sqlite import SQLiteStores
+
+WRITERS = 4
+ROTATOR = WRITERS
+#: How many names a writer has for itself.
+NAMES = 12
+#: How often all is looked at, kills.
+EVERY = 10
+#: How long a victim lives on after it was chosen, at most, seconds.
+SPIN_S = 0.003
+#: What a writer says: which of its names, and the number that it wrote there.
+SAID = struct.Struct(">II")
+
+
+class World:
+    """What all processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ring = folder / "keys"
+        ring.mkdir(0o700, exist_ok=True)
+        self.encryption = DataEncryption(KeyRing(ring, Given(Secret(bytes(32)))))
+
+    def stores(self) -> Any:
+        if url := os.environ.get("TEST_URL"):
+            return PostgresStores(Secret(url), 30)
+        return SQLiteStores(self.folder / "state" / "store.sqlite", 30)
+
+    def storage(self, stores: Any) -> SecureStorage:
+        return SecureStorage(stores, self.encryption.scoped("storage"))
+
+
+def write(world: World, writer: int, first: int, pipe: int) -> None:
+    """Write numbers that rise, two of them always together, and say so."""
+    store = world.storage(world.stores()).scoped("one")
+    chance = random.Random(first * WRITERS + writer)  # noqa: S311
+    for number in itertools.count(first):
+        name = chance.randrange(NAMES)
+        text = b"%d" % number
+        if name < 2:  # names 0 and 1 are written in one transaction
+            with store.transaction() as inside:
+                inside.put(f"{writer}/0", text)
+                inside.put(f"{writer}/1", text)
+            name = 0
+        else:
+            store.put(f"{writer}/{name}", text + bytes(chance.randrange(1_500)))
+        os.write(pipe, SAID.pack(name, number))
+
+
+def rotate(world: World, pipe: int) -> None:
+    """Rotate, or go on where whoever was killed had come to."""
+    storage = world.storage(world.stores())
+    while True:
+        if storage.outdated() == 0:
+            world.encryption.rotate()
+        for _ in storage.reseal():
+            os.write(pipe, SAID.pack(0, 0))
+
+
+class Child:
+    """A process that is to be killed, and what it has said."""
+
+    def __init__(self, world: World, who: int, first: int) -> None:
+        self.who = who
+        self.pipe, theirs = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.pipe)
+            live(world, who, first, theirs)
+        os.close(theirs)
+        os.set_blocking(self.pipe, False)
+        self._rest = b""
+
+    def heard(self) -> list[tuple[int, int]]:
+        """Return what it has said since."""
+        try:
+            self._rest += os.read(self.pipe, 1 << 16)
+        except BlockingIOError:
+            return []
+        whole = len(self._rest) // SAID.size * SAID.size
+        said, self._rest = self._rest[:whole], self._rest[whole:]
+        return list(SAID.iter_unpack(said))
+
+    def kill(self) -> list[tuple[int, int]]:
+        """End it; return the last that it said."""
+        os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        assert os.WIFSIGNALED(status), f"{self.who} ended by itself: {status}"
+        said = []
+        while select.select([self.pipe], [], [], 0)[0] and (more := self.heard()):
+            said += more
+        os.close(self.pipe)
+        return said
+
+
+def live(world: World, who: int, first: int, pipe: int) -> NoReturn:
+    try:
+        rotate(world, pipe) if who == ROTATOR else write(world, who, first, pipe)
+    except BaseException as error:
+        sys.stderr.write(f"{who}: {type(error).__name__}: {error}\n")
+    os._exit(1)
+
+
+class Sweep:
+    """Kills, and compares what stands with what was said."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.chance = random.Random(seed)  # noqa: S311
+        self.said: dict[tuple[int, int], int] = {}
+        self.children = {who: Child(world, who, 1) for who in range(WRITERS + 1)}
+        self.writes = self.rotated = self.kills = 0
+
+    def hear(self, who: int, said: list[tuple[int, int]]) -> None:
+        if who == ROTATOR:
+            self.rotated += len(said)
+            return
+        self.writes += len(said)
+        self.said.update({(who, name): number for name, number in said})
+
+    def kill_one(self) -> None:
+        """Have some be written, then kill whoever it strikes, at whatever it does just then."""
+        awaited = self.writes + self.chance.randrange(12)
+        while self.writes < awaited:
+            pipes = {child.pipe: child for child in self.children.values()}
+            for pipe in select.select(list(pipes), [], [], 60)[0]:
+                self.hear(pipes[pipe].who, pipes[pipe].heard())
+        until = time.perf_counter() + self.chance.random() * SPIN_S
+        while time.perf_counter() < until:
+            pass
+        who = self.chance.randrange(WRITERS + 1)
+        self.hear(who, self.children[who].kill())
+        self.kills += 1
+        first = 1 + max([n for (w, _), n in self.said.items() if w == who], default=0)
+        self.children[who] = Child(self.world, who, first + 1_000)
+
+    def check(self) -> None:
+        """Read everything as a process does that has seen nothing yet."""
+        with closing(self.world.stores()) as stores:
+            store = self.world.storage(stores).scoped("one")
+            heard = dict(self.said)
+            found = {name: int(r.value.rstrip(b"\0")) for name, r in store.scan()}
+        for (who, name), number in heard.items():
+            stands = found.get(f"{who}/{name}", 0)
+            assert stands >= number, f"{who}/{name}: {stands} stands, {number} was said"
+        for who in range(WRITERS):
+            assert found.get(f"{who}/0") == found.get(f"{who}/1"), f"{who}: half a transaction"
+
+    def end(self) -> None:
+        """Kill all, end the rotation, forget the old keys, and read everything again."""
+        for who, child in self.children.items():
+            self.hear(who, child.kill())
+        self.check()
+        with closing(self.world.stores()) as stores:
+            storage = self.world.storage(stores)
+            for _ in storage.reseal():
+                pass
+            assert storage.outdated() == 0
+        keys = self.world.encryption.retire()
+        self.check()
+        report = {"kills": self.kills, "writes": self.writes, "sealed": self.rotated}
+        sys.stdout.write(json.dumps({**report, "keys": keys}))
+
+
+def main() -> None:
+    folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    world = World(folder)
+    world.encryption.rotate()
+    sweep = Sweep(world, seed)
+    for kill in range(1, kills + 1):
+        sweep.kill_one()
+        if kill % EVERY == 0:
+            sweep.check()
+    sweep.end()
+
+
+if __name__ == "__main__":
+    main()
