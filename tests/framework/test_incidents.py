@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from hauberk import incidents
 from hauberk.context import Context
@@ -416,6 +417,82 @@ def test_an_interrupt_while_it_is_tried_again_is_not_swallowed() -> None:
             guard.clear(ORDER)
         clock.advance(1)
         guard.clear(ORDER)
+
+
+def test_one_that_always_fails_keeps_no_other_from_being_tried_again() -> None:
+    clock = FakeClock()
+    always, once = Switch(*[fail] * 9), Switch(fail)
+    plugins = ("killswitch", Switch()), ("always", always), ("once", once)
+    with make_guard(*plugins, required=["always", "once"], clock=clock) as guard:
+        guard.report("leak", Severity.HIGH)
+        for asked in (2, 3, 4):
+            clock.advance(1)
+            for _ in range(3):
+                with pytest.raises(Denied) as denied:
+                    guard.clear(ORDER)
+                assert denied.value.plugin == "always"
+            assert len(always.incidents) == asked, "no more than once in retry_s"
+        assert once.halted
+        assert len(once.incidents) == 2, "settled, and asked no more"
+
+
+def test_each_is_tried_again_by_a_pause_of_its_own() -> None:
+    clock, early, late = FakeClock(), Switch(*[fail] * 9), Switch(lambda _: None, *[fail] * 9)
+    plugins = ("killswitch", Switch()), ("early", early), ("late", late)
+    counts = []
+    with make_guard(*plugins, required=["early", "late"], clock=clock) as guard:
+        guard.report("leak", Severity.HIGH)
+        clock.advance(0.75)
+        early.actions.insert(0, lambda _: None)
+        guard.report("again", Severity.HIGH)
+        for _ in range(3):
+            clock.advance(0.5)
+            with pytest.raises(Denied):
+                guard.clear(ORDER)
+            counts.append((len(early.incidents), len(late.incidents)))
+    assert counts == [(3, 2), (3, 3), (4, 3)]
+
+
+def test_the_first_attempt_to_mend_it_waits_as_long_as_every_later_one() -> None:
+    clock, switch = FakeClock(), Switch(fail)
+    clock.advance(100)  # whatever the clock shows when it fails
+    with make_guard(("killswitch", switch), clock=clock) as guard:
+        guard.report("leak", Severity.HIGH)
+        clock.advance(0.999)
+        with pytest.raises(Denied):
+            guard.clear(ORDER)
+        assert len(switch.incidents) == 1
+        clock.advance(0.001)
+        guard.clear(ORDER)
+
+
+def test_an_interrupt_of_one_that_is_tried_again_keeps_no_other_from_it() -> None:
+    def interrupt(_: Incident) -> None:
+        raise KeyboardInterrupt
+
+    clock, second = FakeClock(), Switch(fail)
+    plugins = ("killswitch", Switch(fail, interrupt)), ("second", second)
+    with make_guard(*plugins, required=["second"], clock=clock) as guard:
+        guard.report("leak", Severity.HIGH)
+        clock.advance(1)
+        with pytest.raises(KeyboardInterrupt):
+            guard.clear(ORDER)
+        assert second.halted
+
+
+def test_a_worse_incident_that_a_signal_brings_meanwhile_is_still_owed() -> None:
+    # The handler runs on the thread that tries again, which holds the lock already.
+    def worse(_: Incident) -> None:
+        responses._owe(impl, evolve(first, id="inc-worse", severity=Severity.CRITICAL), 0)
+
+    clock, switch = FakeClock(), Switch(fail, worse)
+    with make_guard(("killswitch", switch), clock=clock) as guard:
+        impl, responses = guard.snapshot.hooks("killswitch")["on_incident"], guard.kernel.responses
+        first = guard.report("leak", Severity.HIGH)
+        for _ in range(2):
+            clock.advance(1)
+            guard.clear(ORDER)
+    assert [told.id for told in switch.incidents] == [first.id, first.id, "inc-worse"]
 
 
 def test_what_it_owes_falls_to_its_successor_in_a_reload() -> None:

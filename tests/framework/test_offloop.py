@@ -21,7 +21,7 @@ def _raise(error: BaseException) -> None:
 def _in_pool(error: BaseException) -> Any:
     async def run() -> None:
         with ThreadPoolExecutor(1) as pool:
-            await offloop.in_pool(pool, _raise, error)
+            await offloop.to_the_end(offloop.in_pool(pool, _raise, error))
 
     return run()
 

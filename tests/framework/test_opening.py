@@ -35,7 +35,7 @@ def write(tmp_path):
 
 @pytest.fixture(autouse=True)
 def handler():
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
 

@@ -133,7 +133,7 @@ def test_all_of_a_pipe_is_one_value_without_its_last_line_end(content: bytes) ->
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n"])
 def test_an_empty_value_is_refused(content: bytes) -> None:
-    with pytest.raises(NothingTyped, match="the value is empty: .*; nothing was changed"):
+    with pytest.raises(NothingTyped, match=r"the value is empty: .*; nothing was changed"):
         piped(content).content("value", 6)
 
 

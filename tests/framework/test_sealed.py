@@ -188,7 +188,9 @@ def test_a_file_with_a_sealed_value_loads_what_opens_it(tmp_path: Path) -> None:
 def test_a_sealed_value_that_no_plugin_opens_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(DEFAULT_PORTS, "vault")
+    monkeypatch.setattr(
+        "hauberk.config.DEFAULT_PORTS", {p: n for p, n in DEFAULT_PORTS.items() if p != "vault"}
+    )
     path = tmp_path / "hauberk.yml"
     path.write_text(f"{LIST}killswitch: {{token: !sealed {BLOB}}}\n")
     [found] = read_config(path).problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from hauberk.errors import HauberkError, SealError, StoreConflict, StoreError
 from hauberk.hooks import Plugin, hookimpl
-from hauberk.ports import Credentials, Record
+from hauberk.ports import Credentials, Record, Store
 from hauberk.request import Operation, Pairs, Request
 from hauberk.secret import Secret
 
@@ -28,19 +28,17 @@ class MemoryStore:
 
     def get(self, name: str) -> Record | None:
         """Return a record, or `None`."""
-        self._check()
-        return self._records.get(name)
+        return self.get_many((name,)).get(name)
 
     def get_many(self, names: Iterable[str]) -> dict[str, Record]:
         """Return those records that are there."""
         with self._lock:
-            self._check()
-            return {name: self._records[name] for name in names if name in self._records}
+            wanted = [self._checked(name) for name in names]
+            return {name: self._records[name] for name in wanted if name in self._records}
 
     def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
         """Write a record and return its version."""
         with self._lock:
-            self._check()
             stands = self._expect(name, version)
             self._records[name] = Record(value, stands + 1)
             return stands + 1
@@ -48,38 +46,77 @@ class MemoryStore:
     def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a record if it is there."""
         with self._lock:
-            self._check()
             self._expect(name, version)
             self._records.pop(name, None)
 
     def scan(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
         """Yield records by name."""
-        self._check()
         with self._lock:
+            self._checked(prefix)
             found = sorted(item for item in self._records.items() if item[0].startswith(prefix))
         yield from found
 
     @contextmanager
-    def transaction(self) -> Iterator[MemoryStore]:
-        """Undo everything on an exception."""
+    def transaction(self) -> Iterator[Store]:
+        """Undo everything on an exception; nobody else sees anything before the end."""
         with self._lock:
             before = dict(self._records)
+            within = _Within(self)
             try:
-                yield self
+                yield within
             except BaseException:
                 self._records = before
                 raise
+            finally:
+                within.end()
 
-    def _check(self) -> None:
+    def _checked(self, name: str) -> str:
         if self.error is not None:
             raise self.error
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise StoreError(f"the name {name!a} is not valid Unicode: it has lone surrogates")
+        return name
 
     def _expect(self, name: str, version: int | None) -> int:
-        record = self._records.get(name)
+        record = self._records.get(self._checked(name))
         stands = 0 if record is None else record.version
         if version is not None and version != stands:
             raise StoreConflict(f"record {name!r} is at version {stands}, not {version}")
         return stands
+
+
+class _Within:
+    """A store inside a transaction, refused once that has ended."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._is_over = False
+
+    def end(self) -> None:
+        self._is_over = True
+
+    def get(self, name: str) -> Record | None:
+        return self._there().get(name)
+
+    def get_many(self, names: Iterable[str]) -> dict[str, Record]:
+        return self._there().get_many(names)
+
+    def put(self, name: str, value: bytes, *, version: int | None = None) -> int:
+        return self._there().put(name, value, version=version)
+
+    def delete(self, name: str, *, version: int | None = None) -> None:
+        self._there().delete(name, version=version)
+
+    def scan(self, prefix: str = "") -> Iterator[tuple[str, Record]]:
+        return self._there().scan(prefix)
+
+    def transaction(self) -> AbstractContextManager[Store]:
+        return self._there().transaction()
+
+    def _there(self) -> MemoryStore:
+        if self._is_over:
+            raise StoreError("the transaction has ended: use the store itself, or begin another")
+        return self._store
 
 
 class MemoryStores:
@@ -91,6 +128,10 @@ class MemoryStores:
     def scoped(self, plugin: str) -> MemoryStore:
         """Return the plugin's own store."""
         return self.stores.setdefault(plugin, MemoryStore())
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the plugins that have one, sorted."""
+        return tuple(sorted(self.stores))
 
 
 class MemoryVault:

@@ -419,7 +419,9 @@ def test_a_plugin_of_others_may_seal(run, stdin, own):
 
 
 def test_without_a_vault_it_says_what_to_do(run, stdin, own, monkeypatch, config):
-    monkeypatch.delitem(DEFAULT_PORTS, "vault")
+    ports = {port: name for port, name in DEFAULT_PORTS.items() if port != "vault"}
+    for module in ("config", "cli.config_file"):
+        monkeypatch.setattr(f"hauberk.{module}.DEFAULT_PORTS", ports)
     own(ALERTS, "{}")
     stdin(b"hunter2")
     ran, diff = run("set", "quiet.token", "--sealed")
