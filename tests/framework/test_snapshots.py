@@ -587,6 +587,7 @@ def test_a_handler_of_the_program_for_sighup_is_left_in_place() -> None:
 def test_when_no_guard_is_open_sighup_ends_the_process_as_before() -> None:
     program = (
         "import os, signal, threading\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # as nohup leaves it not
         "from hauberk import process\n"
         "from hauberk.testing import make_guard\n"
         "with make_guard() as guard:\n"

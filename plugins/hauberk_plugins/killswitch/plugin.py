@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from hauberk.command import Command
 from hauberk.context import Context
 from hauberk.errors import safe_text
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident, Outcome, Severity
 from hauberk.request import Request
 from hauberk.verdicts import Deny
-from hauberk_plugins.killswitch.stored import load, save
-from hauberk_plugins.killswitch.switch import KillSwitch, Level
+from hauberk_plugins.killswitch.stored import RECORD, load, save
+from hauberk_plugins.killswitch.switch import KillSwitch, Level, State
 
 #: How long after a failure it is stored again, at the earliest.
 STORE_AGAIN_NS: Final = 1_000_000_000
@@ -21,8 +23,8 @@ _LEVELS: Final = {Severity.HIGH: Level.RESTRICTED, Severity.CRITICAL: Level.HALT
 class KillSwitchPlugin(Plugin):
     """Guard and responder: HIGH restricts, CRITICAL halts, and nothing lowers it here.
 
-    With the grant `store` and a provider of that port, the state survives a restart; without,
-    it is held in memory and a restart lifts it.
+    With the grant `store` and a provider of that port, the state survives a restart, until
+    `hauberk resume` lifts it; without, it is held in memory and a restart lifts it.
     """
 
     interface = (1, 1)
@@ -75,6 +77,32 @@ class KillSwitchPlugin(Plugin):
         # Not a failure to act: were it one, the kernel would deny cancels too.
         why = self._store()
         return Outcome(f"{did}, but a restart would lift it: not stored: {why}" if why else did)
+
+    @hookimpl
+    def on_commands(self) -> Sequence[Command]:
+        """Contribute `resume`."""
+        # Late: it brings the command line, which a bot does not need.
+        from hauberk_plugins.killswitch.commands import COMMANDS
+
+        return COMMANDS
+
+    def lift(self, reason: str) -> State:
+        """Forget the stored state, also one that cannot be read.
+
+        Args:
+            reason: Why; recorded.
+
+        Returns:
+            What it was; halted where it could not be read.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        was = self._switch.state
+        if self._context.has("store"):
+            self._context.store.delete(RECORD)
+        self._context.emit("lifted", {"was": str(was), "reason": reason})
+        return was
 
     def _store(self) -> str:
         """Store the state; say why not, in which case a later request has it stored again."""
