@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from hauberk.accounts import Account
 from hauberk.context import Context
-from hauberk.dispatch import SAMPLE_EVERY, Watch, ask
+from hauberk.counts import counts
+from hauberk.dispatch import SAMPLE_EVERY, Watch, ask, end
 from hauberk.errors import Denied
 from hauberk.frames import Frame
 from hauberk.guard import Guard
@@ -17,7 +19,7 @@ from hauberk.records import Event, Incident, Login, Severity
 from hauberk.registry import Impl, Part, implementations
 from hauberk.request import Request, Response
 from hauberk.settings import KernelLimits
-from hauberk.testing import DEFAULT_URL, FakeClock, make_guard, make_plan
+from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_guard, make_plan
 from hauberk.verdicts import Deny, Wait
 
 ORDER = Request("POST", DEFAULT_URL)
@@ -138,6 +140,144 @@ def test_one_pass_in_so_many_is_timed_and_every_guard_of_it() -> None:
         for name in ("killswitch", "a", "b"):
             impl = hook(guard, name)
             assert (impl.calls, impl.samples) == (3 * SAMPLE_EVERY, 3)
+
+
+class Busy(PlainSigner):
+    """Has every hook of a request's way, and takes so long in each by the injected clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.fails = False
+
+    def work(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        if self.fails:
+            raise OSError
+
+    @hookimpl
+    def on_request(self, request: Request) -> None:
+        """No objection."""
+
+    @hookimpl
+    def on_end(self, request: Request, left: bool, why: str) -> None:
+        self.work(0.001)
+
+    @hookimpl
+    def sign_request(self, request: Request) -> Request:
+        self.clock.advance(0.002)
+        return PlainSigner.sign_request(self, request)
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        self.work(0.003)
+
+    @hookimpl
+    def on_login(self, login: Login) -> Deny:
+        self.work(0.004)
+        return Deny("no")
+
+    @hookimpl
+    def on_response(self, request: Request, response: Response) -> None:
+        self.work(0.005)
+
+
+def busy_guard(clock: FakeClock, busy: Busy) -> Guard:
+    account = Account("open", signer="busy")
+    grants = {"busy": ["sign", "record"]}
+    return make_guard(("busy", busy), grants=grants, accounts={"main": account}, clock=clock)
+
+
+def mean_us(guard: Guard) -> dict[str, float | None]:
+    return {row.hook: row.mean_us for row in counts(guard.snapshot) if row.plugin == "busy"}
+
+
+def test_one_call_in_so_many_is_timed_of_every_other_hook_too() -> None:
+    clock = FakeClock()
+    with busy_guard(clock, Busy(clock)) as guard:
+        for _ in range(SAMPLE_EVERY):
+            guard.clear(ORDER)
+            with pytest.raises(Denied):
+                guard.login(Login("eve"))
+        for name in ("on_end", "sign_request", "on_login"):
+            assert hook(guard, "busy", name).samples == 1, "the first"
+        guard.clear(ORDER)
+        for name in ("on_end", "sign_request"):
+            assert hook(guard, "busy", name).samples == 2, "and the seventeenth"
+        events = hook(guard, "busy", "on_event")
+        assert events.samples == -(-events.calls // SAMPLE_EVERY)
+        guard.settle(guard.clear(ORDER), Response(200))
+        assert mean_us(guard) == {
+            "on_request": 0.0,
+            "on_end": 1_000.0,
+            "sign_request": 2_000.0,
+            "on_event": 3_000.0,
+            "on_login": 4_000.0,
+            "on_response": 5_000.0,
+        }
+
+
+def test_a_call_that_fails_is_timed_like_any_other() -> None:
+    clock = FakeClock()
+    busy = Busy(clock)
+    busy.fails = True
+    with busy_guard(clock, busy) as guard:
+        guard.clear(ORDER)
+        assert hook(guard, "busy", "on_end").sampled_ns == 1_000_000
+
+
+def test_an_untimed_call_reads_the_clock_once() -> None:
+    reads: list[int] = []
+
+    def now() -> int:
+        reads.append(0)
+        return 0
+
+    frame = Frame(watch=Watch(now, warn_ns=SECOND, deny_ns=SECOND))
+    part = Part("busy", Busy(FakeClock()), frozenset({"sign", "record"}))
+    impl, each = implementations(part)["on_end"], []
+    for _ in range(SAMPLE_EVERY + 1):
+        reads.clear()
+        end([impl], ORDER, True, "", frame)
+        each.append(len(reads))
+    assert each == [2, *[1] * (SAMPLE_EVERY - 1), 2]
+
+
+def test_observers_and_responders_are_timed_each_time() -> None:
+    class Both(Plugin):
+        @hookimpl
+        def on_response(self, request: Request, response: Response) -> None:
+            """Looks on."""
+
+        @hookimpl
+        def on_incident(self, incident: Incident) -> None:
+            """Looks on."""
+
+    with make_guard(Both()) as guard:
+        for _ in range(5):
+            guard.settle(guard.clear(ORDER), Response(200))
+            guard.report("x", Severity.LOW)
+        for name in ("on_response", "on_incident"):
+            impl = hook(guard, "both", name)
+            assert (impl.calls, impl.samples) == (5, 5)
+
+
+def test_hooks_of_starting_and_stopping_are_timed_too() -> None:
+    class Starts(Plugin):
+        @hookimpl
+        def on_start(self, context: Context) -> None:
+            """Starts."""
+
+        @hookimpl
+        def on_stop(self) -> None:
+            """Stops."""
+
+    with make_guard(Starts()) as guard:
+        hooks = guard.snapshot.hooks("starts")
+    assert [hooks[name].samples for name in ("on_start", "on_stop")] == [1, 1]
+
+
+def test_so_many_is_the_sixteen_that_the_documentation_names() -> None:
+    assert SAMPLE_EVERY == 16
 
 
 def test_each_guard_is_charged_its_own_time() -> None:
@@ -299,6 +439,61 @@ def test_the_watchdog_names_who_hangs_once_a_pass_and_nobody_else() -> None:
     assert watch.look() == [], "it has returned"
     assert [impl.overruns for impl in guards] == [0, 1]
     assert watch.active == set()
+
+
+class Checks(Plugin):
+    """Says who it is, or asks, on `on_login`; checking takes as long as the test says."""
+
+    def __init__(self) -> None:
+        self.entered, self.let_go = threading.Event(), threading.Event()
+
+    @hookimpl
+    def on_login(self, login: Login) -> Deny:
+        self.entered.set()
+        assert self.let_go.wait(PATIENCE_S)
+        return Deny("wrong password")
+
+
+@pytest.mark.parametrize("authenticates", [True, False])
+def test_an_authenticator_may_take_its_time_and_is_named_only_when_it_hangs(authenticates) -> None:
+    clock, checks = FakeClock(), Checks()
+    grants = {"checks": ["authenticate"] if authenticates else []}
+
+    def login() -> None:
+        with pytest.raises(Denied, match="wrong password"):
+            guard.login(Login("ann"))
+
+    with make_guard(checks, grants=grants, clock=clock) as guard:
+        guard.kernel.watchdog.stop()  # the test looks itself
+        watch = guard.kernel.watch
+        thread = threading.Thread(target=login)
+        thread.start()
+        assert checks.entered.wait(PATIENCE_S)
+        clock.advance(0.3)  # what checking a password takes by design
+        assert watch.look() == ([] if authenticates else ["checks"])
+        assert watch.is_wary == (not authenticates), "or every order would be timed ever after"
+        clock.advance(2)
+        assert watch.look() == (["checks"] if authenticates else [])
+        checks.let_go.set()
+        thread.join()
+        impl = hook(guard, "checks", "on_login")
+    assert (impl.calls, impl.overruns, impl.samples) == (1, 1, 1)
+    assert impl.worst_ns == 2_300_000_000
+
+
+def test_what_else_an_authenticator_does_is_held_to_the_limit_of_all() -> None:
+    now = [0]
+    watch, hangs = Watch(lambda: now[0], warn_ns=SECOND, deny_ns=10 * SECOND), Hangs()
+    part = Part("auth", hangs, frozenset({"authenticate"}))
+    thread = threading.Thread(
+        target=ask, args=([implementations(part)["on_request"]], ORDER, Frame(), watch)
+    )
+    thread.start()
+    assert hangs.entered.wait(PATIENCE_S)
+    now[0] = 2 * SECOND
+    assert watch.look() == ["auth"]
+    hangs.let_go.set()
+    thread.join()
 
 
 def test_an_untimed_pass_is_denied_in_the_name_of_whom_the_watchdog_saw() -> None:

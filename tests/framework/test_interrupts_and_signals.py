@@ -24,8 +24,9 @@ from hauberk import (
     frames,
     hookimpl,
 )
-from hauberk.settings import KernelLimits
-from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_guard
+from hauberk.guard import Guard
+from hauberk.settings import KernelLimits, Mode
+from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_guard, make_plan
 
 ORDER = Request("POST", DEFAULT_URL, {"symbol": "BTCUSDT"})
 
@@ -213,7 +214,17 @@ def test_a_wrong_settlement_does_not_use_the_request_up() -> None:
 
 
 def test_shadow_mode_is_loud_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
-    from hauberk.settings import Mode
-
     with make_guard(mode=Mode.SHADOW):
         assert "mode is shadow: guards deny nothing" in caplog.text
+
+
+def test_a_reload_into_shadow_mode_is_as_loud(caplog: pytest.LogCaptureFixture) -> None:
+    loud = "mode is shadow: guards deny nothing"
+    plans = iter([make_plan(mode=Mode.SHADOW), make_plan(mode=Mode.SHADOW), make_plan()])
+    with Guard(make_plan(), clock=FakeClock(), replan=lambda: next(plans)) as guard:
+        assert loud not in caplog.text
+        for mode in (Mode.SHADOW, Mode.SHADOW, Mode.ENFORCE):
+            caplog.clear()
+            guard.reload()
+            assert guard.kernel.settings.mode is mode
+            assert (loud in caplog.text) == (mode is Mode.SHADOW)

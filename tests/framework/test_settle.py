@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hauberk import guard as guard_module
+from hauberk.dispatch import Interrupts
 from hauberk.errors import ClosedError, MisuseError
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
@@ -192,6 +193,85 @@ def test_what_was_interrupted_is_recorded_as_abandoned() -> None:
         guard.clear(ORDER)
     assert log[0][1] == "request.abandoned"
     assert log[0][2]["why"] == "interrupted"
+
+
+class Interrupted(Plugin):
+    """Ctrl-C comes while it is told something of one kind."""
+
+    def __init__(self, log: list[Any], *kinds: str) -> None:
+        self.log, self.kinds = log, kinds
+
+    def note(self, kind: str) -> None:
+        self.log.append(("interrupted", kind))
+        if kind in self.kinds:
+            raise KeyboardInterrupt
+
+    @hookimpl
+    def on_response(self, request: Request, response: Response) -> None:
+        self.note("on_response")
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        self.note(event.kind)
+
+
+def interrupted_at(*kinds: str) -> tuple[Guard, list[Any]]:
+    """A guard on which Ctrl-C comes in the first of those that are told."""
+    log: list[Any] = []
+    plugins = ("interrupted", Interrupted(log, *kinds)), ("a", Sees("a", log))
+    return make_guard(*plugins, grants={"interrupted": ["record"], "a": ["record"]}), log
+
+
+def test_an_interrupt_in_one_observer_keeps_nobody_from_being_told() -> None:
+    guard, log = interrupted_at("on_response", "response")
+    with guard:
+        cleared = guard.clear(ORDER)
+        log.clear()
+        with pytest.raises(KeyboardInterrupt):
+            guard.settle(cleared, Response(200))
+        with pytest.raises(MisuseError, match="settled already"):
+            guard.settle(cleared, Response(200))
+    heard = [entry[0] for entry in log]
+    assert heard == ["interrupted", "a", "interrupted", "a"], "observers, then recorders"
+    assert log[3][1] == "response"
+
+
+def test_an_interrupt_in_one_recorder_keeps_no_responder_and_no_recorder_from_an_incident() -> None:
+    guard, log = interrupted_at("incident.reported", "incident.handled")
+    with guard:
+        with pytest.raises(KeyboardInterrupt):
+            guard.report("leak", Severity.CRITICAL)
+        outcomes = [outcome.plugin for outcome in guard.incidents[0].outcomes]
+    assert [entry[:2] for entry in log] == [
+        ("interrupted", "incident.reported"),
+        ("a", "incident.reported"),
+        ("a", "incident"),
+        ("interrupted", "incident.handled"),
+        ("a", "incident.handled"),
+    ]
+    assert outcomes == ["killswitch", "a"]
+
+
+def test_an_interrupt_in_one_recorder_keeps_no_other_from_what_became_of_a_request() -> None:
+    guard, log = interrupted_at("request.left")
+    with guard, pytest.raises(KeyboardInterrupt):
+        guard.clear(ORDER)
+    assert [entry[:2] for entry in log[-2:]] == [
+        ("interrupted", "request.left"), ("a", "request.left"),
+    ]  # fmt: skip
+
+
+def test_of_several_interrupts_the_first_is_raised_and_no_other_error_is_held_back() -> None:
+    first, interrupts = KeyboardInterrupt("first"), Interrupts()
+    for error in (first, KeyboardInterrupt("second")):
+        with interrupts:
+            raise error
+    with pytest.raises(SystemExit), interrupts:
+        raise SystemExit
+    with pytest.raises(KeyboardInterrupt) as raised:
+        interrupts.raise_first()
+    assert raised.value is first
+    Interrupts().raise_first()
 
 
 def test_a_permission_that_cannot_be_recorded_names_the_request() -> None:

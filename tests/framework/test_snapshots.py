@@ -1,5 +1,7 @@
 """Snapshots (DESIGN 2, rule 8): registration and reload swap everything at once, or nothing."""
 
+import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -26,6 +28,7 @@ from hauberk.errors import (
 from hauberk.frames import Frame
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.kernel import Kernel
 from hauberk.plan import Plan, Planned
 from hauberk.protocol import Ask, Begin, clearing
 from hauberk.records import Event, Incident, Severity
@@ -281,6 +284,44 @@ def test_grants_that_a_reload_takes_away_are_gone_and_the_state_stays() -> None:
         assert work.made == [member]
 
 
+def test_a_reload_that_comes_while_a_port_is_looked_up_leaves_nothing_behind() -> None:
+    for line in itertools.count():
+        work = Workshop()
+        with work.guard(work.plan("a", grants={"a": ["store"]}), work.plan("a")) as guard:
+            reloaded = look_up_and_reload_at(line, work.made[0].context, guard)
+            with pytest.raises(NotGranted, match="store"):
+                _ = work.made[0].context.store
+        if not reloaded:
+            break
+    assert line > 5, "the look-up has lines"
+
+
+def look_up_and_reload_at(line: int, context: Context, guard: Guard) -> bool:
+    """Read a port, and reload before so manieth line of the look-up; say whether it has so many."""
+    lines, reloaded = itertools.count(), []
+
+    def on_line(frame: Any, event: str, _arg: Any) -> Any:
+        if event == "line" and not reloaded and next(lines) == line:
+            reloaded.append(True)
+            guard.reload()
+        return on_line
+
+    def on_call(frame: Any, _event: str, _arg: Any) -> Any:
+        return on_line if frame.f_code is Context.__getattr__.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        _ = context.store
+    except NotGranted:
+        pass
+    finally:
+        sys.settrace(before)
+    if not reloaded:
+        guard.reload()
+    return bool(reloaded)
+
+
 def test_a_plugin_may_not_amend_by_a_grant_that_a_reload_took_away() -> None:
     class Amends(Plugin):
         @hookimpl
@@ -465,6 +506,31 @@ def test_a_snapshot_cannot_be_changed_in_place() -> None:
         assert [impl.name for impl in snapshot.guards] == ["killswitch"]
 
 
+def test_nothing_in_a_snapshot_can_be_put_in_anothers_place() -> None:
+    with make_guard() as guard:
+        snapshot: Any = guard.snapshot
+        for mapping in (snapshot.bindings, snapshot.signers, *(it[1] for it in snapshot.parts)):
+            with pytest.raises(TypeError):
+                mapping["main"] = None
+        with pytest.raises(TypeError):
+            snapshot.parts[0] = None
+        with pytest.raises(TypeError):
+            snapshot.hooks("killswitch")["on_request"] = None
+        assert guard.clear(ORDER)
+
+
+def test_what_a_snapshot_was_made_from_can_be_changed_without_changing_it() -> None:
+    with make_guard() as guard:
+        parts, bindings = list(guard.snapshot.parts), dict(guard.snapshot.bindings)
+        hooks = dict(parts[1][1])
+        made = Snapshot(((parts[1][0], hooks),), guard.snapshot.order, bindings)
+        hooks.clear()
+        bindings.clear()
+        assert [impl.name for impl in made.guards] == ["killswitch"]
+        assert "on_request" in made.hooks("killswitch")
+        assert set(made.bindings) == {"main"}
+
+
 def test_bindings_are_part_of_the_snapshot_so_that_no_request_sees_half_a_reload() -> None:
     work = Workshop()
     both = make_plan(accounts={"main": Account("open"), "sub": Account("open")}).settings
@@ -487,6 +553,58 @@ def test_registrations_from_many_threads_are_all_there_in_the_end() -> None:
             thread.join()
         names = {impl.name for impl in guard.snapshot.guards}
         assert names == {"killswitch", *(f"bot{number}" for number in range(16))}
+
+
+class Watched(Kernel):
+    """Has something done whenever a snapshot has been put in place, however that is done."""
+
+    then: Callable[[Snapshot], object] = staticmethod(lambda snapshot: None)
+
+    @property
+    def snapshot(self) -> Snapshot:  # type: ignore[override]
+        return self.__dict__["snapshot"]
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.__dict__["snapshot"] = snapshot
+        self.then(snapshot)
+
+
+def test_no_change_has_a_moment_in_which_another_guard_is_missing() -> None:
+    # Another thread clears at each such moment.
+    work, orders, passed = Workshop(), [], []
+    ledger, mine = Refuses(), Refuses()
+
+    def clear() -> None:
+        with contextlib.suppress(Denied):
+            passed.append(guard.clear(ORDER))
+
+    def put_in_place(snapshot: Snapshot) -> None:
+        orders.append([impl.name for impl in snapshot.guards])
+        clearing = threading.Thread(target=clear)
+        clearing.start()
+        threads.append(clearing)
+
+    threads: list[threading.Thread] = []
+    plans = work.plan("a", "b"), work.plan("a"), work.plan("a", "b", configs={"a": "changed"})
+    with work.guard(*plans) as guard:
+        guard.register(ledger, name="stands")
+        guard.kernel.__class__ = Watched
+        guard.kernel.then = put_in_place  # type: ignore[attr-defined]
+        guard.register(mine, name="mine")
+        guard.reload()
+        guard.unregister("mine")
+        guard.reload()
+        for thread in threads:
+            thread.join()
+    assert orders == [
+        ["killswitch", "a", "b", "stands", "mine"],
+        ["killswitch", "a", "stands", "mine"],
+        ["killswitch", "a", "stands"],
+        ["killswitch", "a", "b", "stands"],
+    ]
+    assert ledger.asked >= len(threads)
+    assert not passed
 
 
 def test_a_registration_that_is_refused_changes_nothing() -> None:
