@@ -843,7 +843,7 @@ class RacyRecorder(Guard):
     ],
 )
 def test_a_plugin_that_races_is_caught(plugin: Any, hook: str, options: Any) -> None:
-    failed = broken(plugin, Rule.THREADS, hook, examples=24, **options)
+    failed = broken(plugin, Rule.THREADS, hook, examples=120, **options)
     assert "hold one lock" in str(failed)
 
 
