@@ -33,7 +33,7 @@ from hauberk.records import Event
 from hauberk.registry import Impl
 from hauberk.request import Request
 from hauberk.settings import Mode
-from hauberk.snapshot import runs
+from hauberk.snapshot import ends, runs
 
 log = logging.getLogger("hauberk")
 
@@ -154,7 +154,8 @@ class Drivers:
             kernel.check_open()
         snapshot = kernel.snapshot
         now = kernel.clock.monotonic_ns()
-        obstacle = kernel.responses.obstacle(snapshot, now)
+        responses = kernel.responses
+        obstacle = responses.obstacle(snapshot, now) if responses.owed else None
         return Scene(epoch, snapshot, now, obstacle, kernel.settings.mode is _SHADOW)
 
     def _ask(self, step: Ask) -> Finding | None:
@@ -199,16 +200,20 @@ class Drivers:
 
     def _end(self, step: End) -> None:
         self._kernel.waking.disarm(step.request.id)
-        dispatch.end(_ends(step), step.request, step.left, step.why, step.frame)
+        dispatch.end(self._ends(step), step.request, step.left, step.why, step.frame)
 
     def _end_off(self, step: End) -> Awaitable[None] | None:
-        ends = _ends(step)
-        if not any(impl.is_blocking for impl in ends):
+        told = self._ends(step)
+        if not any(impl.is_blocking for impl in told):
             return None
         self._kernel.waking.disarm(step.request.id)
         return self._spread(
-            step, lambda run: dispatch.end(run, step.request, step.left, step.why, step.frame), ends
+            step, lambda run: dispatch.end(run, step.request, step.left, step.why, step.frame), told
         )
+
+    def _ends(self, step: End) -> Sequence[Impl]:
+        snapshot = self._kernel.snapshot
+        return snapshot.ends if step.asked is snapshot.guards else ends(step.asked)
 
     async def _spread(
         self, step: Step, call: Callable[[Sequence[Impl]], None], impls: Sequence[Impl]
@@ -245,10 +250,6 @@ def _then(
                 call(run)
 
     return finish
-
-
-def _ends(step: End) -> list[Impl]:
-    return [impl.end for impl in step.asked if impl.end is not None]
 
 
 def _is_over(steps: Steps) -> bool:

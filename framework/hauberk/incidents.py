@@ -34,6 +34,9 @@ class Responses:
     Args:
         deadline_s: What all responders but the required ones share.
         retry_ns: Pause between attempts of a required responder that failed.
+
+    Attributes:
+        owed: What each required responder has yet to act on, by name; `obstacle` tries it again.
     """
 
     def __init__(self, deadline_s: float, retry_ns: int) -> None:
@@ -42,7 +45,7 @@ class Responses:
         self._lock = threading.RLock()  # a signal's handler may report
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
         self._busy: set[Impl] = set()
-        self._owed: dict[str, Incident] = {}
+        self.owed: dict[str, Incident] = {}
         self._tried_ns: dict[str, int] = {}
 
     def contain(
@@ -77,8 +80,6 @@ class Responses:
         Raises:
             KeyboardInterrupt: One was interrupted; raised after all were tried.
         """
-        if not self._owed:
-            return None
         obstacle, is_interrupted = None, False
         for name, incident, is_due in self._taken_up(now_ns):
             impl = snapshot.hooks(name).get("on_incident")
@@ -90,8 +91,8 @@ class Responses:
                     obstacle = obstacle or (name, why)
                     continue
             with self._lock:
-                if self._owed.get(name) is incident:
-                    del self._owed[name]
+                if self.owed.get(name) is incident:
+                    del self.owed[name]
         if is_interrupted:
             raise KeyboardInterrupt
         return obstacle
@@ -163,7 +164,7 @@ class Responses:
         with self._lock:
             taken = [
                 (name, incident, now_ns - self._tried_ns[name] >= self.retry_ns)
-                for name, incident in tuple(self._owed.items())
+                for name, incident in tuple(self.owed.items())
             ]
             self._tried_ns |= {name: now_ns for name, _, is_due in taken if is_due}
         return taken
@@ -172,9 +173,9 @@ class Responses:
         """Remember what a required responder has yet to act on: the worst, then the latest."""
         with self._lock:
             self._tried_ns[impl.name] = now_ns
-            owed = self._owed.get(impl.name)
+            owed = self.owed.get(impl.name)
             if owed is None or incident.severity >= owed.severity:
-                self._owed[impl.name] = incident
+                self.owed[impl.name] = incident
 
     def _start(self, impl: Impl, incident: Incident) -> Future[Outcome]:
         future: Future[Outcome] = Future()

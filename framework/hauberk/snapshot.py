@@ -33,6 +33,7 @@ class Snapshot:
         bindings: Accounts by name.
         guards: Implementations of `on_request`, in order.
         runs: The same, cut so that each blocking guard stands alone.
+        ends: The guards' implementations of `on_end`.
         recorders: Implementations of `on_event`.
         signers: By plugin name.
     """
@@ -42,6 +43,7 @@ class Snapshot:
     bindings: Mapping[str, Binding] = field(factory=dict, converter=_bindings)
     guards: tuple[Impl, ...] = field(init=False)
     runs: tuple[tuple[Impl, ...], ...] = field(init=False)
+    ends: tuple[Impl, ...] = field(init=False)
     recorders: tuple[Impl, ...] = field(init=False)
     signers: Mapping[str, Impl] = field(init=False)
 
@@ -49,6 +51,7 @@ class Snapshot:
         set_ = object.__setattr__
         set_(self, "guards", self.impls("on_request"))
         set_(self, "runs", runs(self.guards))
+        set_(self, "ends", ends(self.guards))
         set_(self, "recorders", self.impls("on_event"))
         signers = {impl.name: impl for impl in self.impls("sign_request")}
         set_(self, "signers", MappingProxyType(signers))
@@ -120,6 +123,11 @@ def _check(by_name: Mapping[str, tuple[Part, Hooks]], order: Sequence[str]) -> N
             authenticators[1],
             f"{authenticators[0]} has the grant 'authenticate', which only one has",
         )
+
+
+def ends(guards: Sequence[Impl]) -> tuple[Impl, ...]:
+    """Return the `on_end` of each guard that has one."""
+    return tuple(impl.end for impl in guards if impl.end is not None)
 
 
 def runs(impls: Sequence[Impl]) -> tuple[tuple[Impl, ...], ...]:

@@ -9,11 +9,13 @@ import asyncio
 import itertools
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import pytest
 from attrs import define, field
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from hauberk.context import Context
 from hauberk.errors import Denied
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, blocking, hookimpl
+from hauberk.kernel import Kernel
 from hauberk.plan import Plan, Planned
 from hauberk.protocol import Cleared
 from hauberk.records import Event, Incident, Outcome, Severity
@@ -31,6 +34,7 @@ from hauberk.settings import KernelLimits
 from hauberk.snapshot import Snapshot
 from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_plan
 from hauberk.verdicts import Deny, Wait
+from hauberk.waking import Waking
 
 PATIENCE_S = 30
 MAX_CALLS = 16
@@ -43,6 +47,19 @@ LIMITS = KernelLimits(
 
 #: Whether a call goes on on the event loop, wherever its blocking hooks run.
 ON_LOOP: ContextVar[bool] = ContextVar("on_loop", default=False)
+#: Whether code runs on behalf of a call, wherever its hooks run.
+IN_CALL: ContextVar[bool] = ContextVar("in_call", default=False)
+#: The wait that a call is about to begin.
+IDLE: ContextVar["Idle"] = ContextVar("idle")
+PLACES = ["guard", "recorder", "signer", "snapshot"]
+
+
+class Gate:
+    """Where the first who comes by is held up, until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.holds: tuple[bool, bool] | None = None
 
 
 class Busy:
@@ -50,24 +67,32 @@ class Busy:
 
     def __init__(self) -> None:
         self._counts = {False: 0, True: 0}
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self.loop_is_held = False
 
-    def add(self, number: int) -> None:
+    def add(self, number: int, on_loop: bool | None = None) -> None:
         with self._changed:
-            self._counts[ON_LOOP.get()] += number
+            self._counts[ON_LOOP.get() if on_loop is None else on_loop] += number
             self._changed.notify_all()
 
-    def hold(self, shut: threading.Event, loop_thread: int | None) -> None:
+    def hold(self, gate: Gate, loop_thread: int | None) -> None:
         """Be held at a gate; if that is on the loop's own thread, all its calls are."""
-        holds_loop = threading.get_ident() == loop_thread
         with self._changed:
+            if gate.opened.is_set():
+                return
+            gate.holds = on_loop, holds_loop = ON_LOOP.get(), threading.get_ident() == loop_thread
             self.loop_is_held = self.loop_is_held or holds_loop
-        self.add(-1)
-        assert shut.wait(PATIENCE_S)
+            self.add(-1, on_loop)
+        assert gate.opened.wait(PATIENCE_S)
+
+    def let_go(self, gate: Gate) -> None:
+        """Open a gate: whoever is held there is busy from now on, not from when it wakes up."""
         with self._changed:
-            self.loop_is_held = self.loop_is_held and not holds_loop
-        self.add(1)
+            if gate.holds is not None and not gate.opened.is_set():
+                on_loop, holds_loop = gate.holds
+                self.loop_is_held = self.loop_is_held and not holds_loop
+                self.add(1, on_loop)
+            gate.opened.set()
 
     def settle(self) -> None:
         """Wait until every call is finished, waits on the clock, or is held at a gate."""
@@ -78,26 +103,59 @@ class Busy:
         return self._counts[False] <= 0 and (self.loop_is_held or self._counts[True] <= 0)
 
 
+class Idle:
+    """One wait of a call: whoever ends it has it count as busy again, before it wakes up."""
+
+    def __init__(self, busy: Busy) -> None:
+        self.busy, self.on_loop, self.lock = busy, ON_LOOP.get(), threading.Lock()
+        self.is_over = False
+
+    def begin(self) -> None:
+        self.busy.add(-1, self.on_loop)
+
+    def end(self) -> None:
+        with self.lock:
+            was_over, self.is_over = self.is_over, True
+        if not was_over:
+            self.busy.add(1, self.on_loop)
+
+
 class Clock(FakeClock):
     """A clock on which whoever waits is not busy."""
 
-    def __init__(self, busy: Busy) -> None:
+    def __init__(self) -> None:
         super().__init__(auto=False)
-        self.busy = busy
 
-    def wait(self, woken: threading.Event, ns: int) -> None:
-        self.busy.add(-1)
-        try:
-            super().wait(woken, ns)
-        finally:
-            self.busy.add(1)
+    @contextmanager
+    def _waits(self, ns: int, go: Callable[[], object]) -> Iterator[None]:
+        idle = IDLE.get()
 
-    async def await_(self, woken: asyncio.Event, ns: int) -> None:
-        self.busy.add(-1)
-        try:
-            await super().await_(woken, ns)
-        finally:
-            self.busy.add(1)
+        def due() -> None:
+            idle.end()
+            go()
+
+        with super()._waits(ns, due):
+            idle.begin()
+            try:
+                yield
+            finally:
+                idle.end()
+
+
+class CountedWaking(Waking):
+    """Whoever is woken counts as busy from that moment."""
+
+    busy: Busy
+
+    def _put(self, request_id: str, wake: Callable[[], object]) -> bool:
+        idle = Idle(self.busy)
+        IDLE.set(idle)
+
+        def counted() -> None:
+            idle.end()
+            wake()
+
+        return super()._put(request_id, counted)
 
 
 @define
@@ -118,6 +176,7 @@ class Books:
     left: dict[str, tuple[int, int]] = field(factory=dict)
     halts: list[Span] = field(factory=list)
     refusals: list[Span] = field(factory=list)
+    rechecks: list[Span] = field(factory=list)
     inside: list[tuple[str, int]] = field(factory=list)
     lifts: list[int] = field(factory=list)
     signed: list[str] = field(factory=list)
@@ -140,6 +199,9 @@ class Books:
         ), f"it left though {names} is not everybody who stood then"
         assert not any(halt.begin < leaving < halt.end for halt in self.halts), "after a halt"
         assert not any(no.begin < leaving < no.end for no in self.refusals), "a denial turned"
+        assert not any(began < each.begin and each.end < leaving for each in self.rechecks), (
+            "by a pass that began before all were to be asked again"
+        )
         for reported_in, at in self.inside:
             lifted = any(at < lift < leaving for lift in self.lifts)
             assert reported_in != request_id or at > leaving or lifted, "after its own alarm"
@@ -193,6 +255,35 @@ class Refuser(Noted):
         return Deny("not while I stand here")
 
 
+class BlockingRefuser(Refuser):
+    @blocking
+    @hookimpl
+    def on_request(self, request: Request) -> Deny:
+        return Refuser.on_request(self, request)
+
+
+class BlockingLedger(Noted):
+    """Charges when it comes back from a wait of its own, as a store on a network does."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, name)
+        self.charges: set[str] = set()
+
+    @blocking
+    @hookimpl
+    def on_request(self, request: Request) -> None:
+        self.world.gate("pool")
+        self.note(request)
+        with self.world.lock:
+            self.charges.add(request.id)
+
+    @hookimpl
+    def on_end(self, request: Request, left: bool, why: str) -> None:
+        Noted.on_end(self, request, left, why)
+        with self.world.lock:
+            self.charges.discard(request.id)
+
+
 class Switch(Noted):
     """The kill switch; the first of every pass."""
 
@@ -210,6 +301,7 @@ class Switch(Noted):
 
     @hookimpl
     def on_incident(self, incident: Incident) -> Outcome:
+        self.world.gate("switch")
         if incident.severity >= Severity.HIGH:
             if self.failures:
                 self.failures -= 1
@@ -289,19 +381,49 @@ class Loop:
         self.loop.close()
 
 
+class Watched(Kernel):
+    """Notes each snapshot that is put in place, and holds a call up that has just read one."""
+
+    world: "World"
+
+    @property
+    def snapshot(self) -> Snapshot:  # type: ignore[override]
+        found: Snapshot = self.__dict__["snapshot"]
+        if IN_CALL.get():
+            self.world.gate("snapshot")
+        return found
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        assert self.lock._is_owned(), "put in place while another may leave"  # type: ignore[attr-defined]
+        names = tuple(impl.name for impl in snapshot.guards)
+        assert names[0] == "killswitch"
+        assert names[-1] == "throttle"
+        assert self.world.standing <= set(names), "somebody registered is missing"
+        orders = self.world.books.orders
+        orders.append((names, Span(self.world.books.tick())))
+        self.__dict__["snapshot"] = snapshot
+        orders[-2][1].end = self.world.books.tick()
+
+
 class World:
-    """A guard, its plugins and plans, and the calls under way."""
+    """A guard, its plugins and plans, and the calls under way.
+
+    Attributes:
+        standing: Names of those registered at run time, from when that is done until it is undone.
+    """
 
     def __init__(self) -> None:
         self.books, self.busy, self.lock = Books(), Busy(), threading.Lock()
         self.here = threading.local()
-        self.clock = Clock(self.busy)
+        self.clock = Clock()
         self.everybody: list[Noted] = []
         self.errands: list[Callable[[Request], object]] = []
-        self.gates: dict[str, threading.Event] = {}
-        self.held: list[threading.Event] = []
+        self.gates: dict[str, Gate] = {}
+        self.held: list[Gate] = []
         self.calls: list[Future[Cleared]] = []
         self.tasks: list[asyncio.Task[Any]] = []
+        self.standing: set[str] = set()
         self.switch, self.ledger = Switch(self, "killswitch"), Ledger(self, "throttle")
         # The same objects in every plan, so that a reload finds them unchanged.
         self.makers: dict[str, Callable[..., Plugin]] = {
@@ -330,31 +452,33 @@ class World:
 
     def _watch_kernel(self) -> None:
         kernel = self.guard.kernel
-        swap, leave = kernel.swap, kernel.leave
-
-        def noted_swap(snapshot: Snapshot, settings_: Any, settle: Any = None) -> None:
-            names = tuple(impl.name for impl in snapshot.guards)
-            assert names[0] == "killswitch"
-            assert names[-1] == "throttle"
-            orders = self.books.orders
-            orders.append((names, Span(self.books.tick())))
-            swap(snapshot, settings_, settle)
-            orders[-2][1].end = self.books.tick()
+        leave = kernel.leave
 
         def noted_leave(epoch: int) -> bool:
             self.here.leaving = self.books.tick()
             return leave(epoch)
 
-        kernel.swap, kernel.leave = noted_swap, noted_leave  # type: ignore[method-assign]
+        kernel.leave = noted_leave  # type: ignore[method-assign]
         names = tuple(impl.name for impl in self.guard.snapshot.guards)
         self.books.orders.append((names, Span(0)))
+        kernel.waking.__class__ = CountedWaking
+        kernel.waking.busy = self.busy  # type: ignore[attr-defined]
+        kernel.__class__ = Watched
+        kernel.world = self  # type: ignore[attr-defined]
+
+    def shut(self, place: str) -> Gate:
+        gate = Gate()
+        self.held.append(gate)
+        with self.lock:
+            self.gates[place] = gate
+        return gate
 
     def gate(self, place: str) -> None:
         """Hold up the first who comes by since the gate was shut."""
         with self.lock:
-            shut = self.gates.pop(place, None)
-        if shut is not None:
-            self.busy.hold(shut, self.loop.thread.ident)
+            gate = self.gates.pop(place, None)
+        if gate is not None:
+            self.busy.hold(gate, self.loop.thread.ident)
 
     # Calls.
 
@@ -363,13 +487,14 @@ class World:
         request = Request("POST", DEFAULT_URL, params)
         result: Future[Cleared] = Future()
         self.calls.append(result)
+        self.busy.add(1, on_loop)
         if on_loop:
             asyncio.run_coroutine_threadsafe(self._acall(request, result), self.loop.loop)
         else:
             threading.Thread(target=self._call, args=(request, result)).start()
 
     def _call(self, request: Request, result: Future[Cleared]) -> None:
-        self.busy.add(1)
+        IN_CALL.set(True)
         try:
             result.set_result(self.guard.clear(request))
         except BaseException as error:
@@ -379,7 +504,7 @@ class World:
 
     async def _acall(self, request: Request, result: Future[Cleared]) -> None:
         ON_LOOP.set(True)
-        self.busy.add(1)
+        IN_CALL.set(True)
         task = asyncio.ensure_future(self.guard.aclear(request))
         self.tasks.append(task)
         try:
@@ -391,8 +516,19 @@ class World:
         finally:
             self.busy.add(-1)
 
-    def elsewhere(self, action: Callable[[], object]) -> None:
-        """Do it on another thread, and wait for it."""
+    def cancel(self, task: "asyncio.Task[Any]", times: int = 1) -> None:
+        """Cancel a call, and wait until the loop has come to that."""
+
+        async def cancel() -> None:
+            for _ in range(times):
+                task.cancel()
+                for _ in range(3):
+                    await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(cancel(), self.loop.loop).result(PATIENCE_S)
+
+    def begin_elsewhere(self, action: Callable[[], object]) -> Future[object]:
+        """Do it on another thread, which counts as busy until it is done or held up."""
         done: Future[object] = Future()
 
         def run() -> None:
@@ -400,15 +536,22 @@ class World:
                 done.set_result(action())
             except BaseException as error:
                 done.set_exception(error)
+            finally:
+                self.busy.add(-1)
 
+        self.busy.add(1)
         threading.Thread(target=run).start()
-        done.result(PATIENCE_S)
+        return done
+
+    def elsewhere(self, action: Callable[[], object]) -> None:
+        """Do it on another thread, and wait for it."""
+        self.begin_elsewhere(action).result(PATIENCE_S)
 
     def open_gates(self) -> None:
         with self.lock:
             self.gates.clear()
-        for shut in self.held:
-            shut.set()
+        for gate in self.held:
+            self.busy.let_go(gate)
         self.held.clear()
 
     def quiet(self) -> None:
@@ -427,7 +570,8 @@ class World:
                 assert isinstance(error, Denied), error
         with self.lock:
             assert cleared <= set(self.books.left)
-            assert self.ledger.charges == set(), "charged for what did not leave"
+            for noted in self.everybody:
+                assert getattr(noted, "charges", set()) == set(), "charged for what did not leave"
             assert self.ledger.spent == set(self.books.left)
             for noted in self.everybody:
                 assert noted.told == Counter(noted.asked), f"{noted.name}: each once"
@@ -445,7 +589,9 @@ class World:
 anywhere = st.sampled_from(["here", "thread"])
 #: How long a request is made to wait, each time that it is asked about.
 scripts = st.sampled_from([[], [], [0.5], [5.0], [0.5, 5.0], [50.0, 0.0], [500.0]])
-happenings = st.sampled_from(["refuse", "reload", "halt", "a halt that fails", "recheck"])
+kinds = st.sampled_from([Witness, BlockingWitness, BlockingLedger, Refuser, BlockingRefuser])
+HAPPENINGS = ["refuse", "refuse off the loop", "reload", "halt", "a halt that fails", "recheck"]
+happenings = st.sampled_from(HAPPENINGS)
 severities = st.sampled_from([*Severity, Severity.LOW, Severity.MEDIUM])
 
 
@@ -505,7 +651,7 @@ class KernelMachine(RuleBasedStateMachine):
     # Changes.
 
     @precondition(lambda self: len(self.bots) < 4)
-    @rule(kind=st.sampled_from([Witness, BlockingWitness, Refuser]), where=anywhere)
+    @rule(kind=kinds, where=anywhere)
     def register(self, kind, where) -> None:
         self._register(kind, where)
 
@@ -513,8 +659,9 @@ class KernelMachine(RuleBasedStateMachine):
         name = f"bot{next(self.numbers)}"
         plugin = kind(self.world, name)
         self.do(where, lambda: self.world.guard.register(plugin, name=name))
+        self.world.standing.add(name)
         span = None
-        if kind is Refuser:
+        if issubclass(kind, Refuser):
             span = Span(self.world.books.tick())
             self.world.books.refusals.append(span)
         self.bots.append((name, span))
@@ -528,6 +675,7 @@ class KernelMachine(RuleBasedStateMachine):
     def _unregister(self, bot: tuple[str, Span | None], where: str) -> None:
         self.bots.remove(bot)
         name, span = bot
+        self.world.standing.discard(name)
         if span is not None:
             span.end = self.world.books.tick()
         self.do(where, lambda: self.world.guard.unregister(name))
@@ -564,9 +712,14 @@ class KernelMachine(RuleBasedStateMachine):
         finally:
             guard._replan = replan
 
-    @rule()
-    def recheck(self) -> None:
-        self.world.ledger.context.recheck()
+    @rule(where=anywhere)
+    def recheck(self, where) -> None:
+        self._recheck(where)
+
+    def _recheck(self, where: str) -> None:
+        began = self.world.books.tick()
+        self.do(where, self.world.ledger.context.recheck)
+        self.world.books.rechecks.append(Span(began, self.world.books.tick()))
 
     def names_are_as_they_should_be(self) -> None:
         names = [impl.name for impl in self.world.guard.snapshot.guards]
@@ -591,8 +744,9 @@ class KernelMachine(RuleBasedStateMachine):
     def report_inside_the_next_guard(self, severity) -> None:
         def errand(request: Request) -> None:
             world.guard.report("alarm inside", severity)
-            if severity >= Severity.HIGH:
+            if severity >= Severity.HIGH:  # contained though the guard has yet to return
                 world.books.inside.append((request.id, world.books.tick()))
+                world.books.halts.append(Span(world.books.tick()))
 
         world = self.world
         world.errands.append(errand)
@@ -614,12 +768,9 @@ class KernelMachine(RuleBasedStateMachine):
 
     # Moments.
 
-    @rule(place=st.sampled_from(["guard", "recorder", "signer"]))
+    @rule(place=st.sampled_from([*PLACES, "pool"]))
     def hold_the_next_at(self, place) -> None:
-        shut = threading.Event()
-        self.world.held.append(shut)
-        with self.world.lock:
-            self.world.gates[place] = shut
+        self.world.shut(place)
 
     @rule()
     def let_go(self) -> None:
@@ -638,7 +789,7 @@ class KernelMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
     @rule(
-        place=st.sampled_from(["guard", "recorder", "signer"]),
+        place=st.sampled_from(PLACES),
         what=happenings,
         on_loop=st.booleans(),
         where=anywhere,
@@ -646,22 +797,53 @@ class KernelMachine(RuleBasedStateMachine):
     def in_the_middle(self, place, what, on_loop, where) -> None:
         """A call is held up at a place, something happens, and it goes on."""
         self.let_everything_go()
-        self.world.gates[place] = shut = threading.Event()
-        self.world.held.append(shut)
+        self.world.shut(place)
         self.world.call([], on_loop)
         self.world.busy.settle()
         self._happen(what, where)
         self.world.open_gates()
         self.world.busy.settle()
 
+    @precondition(lambda self: len(self.world.calls) < MAX_CALLS)
+    @rule(place=st.sampled_from(PLACES), on_loop=st.booleans())
+    def while_the_switch_acts(self, place, on_loop) -> None:
+        """A call begins when the switch was told and has not acted yet, and ends when it has."""
+        world = self.world
+        self.let_everything_go()
+        acting = world.shut("switch")
+        reporting = world.begin_elsewhere(lambda: world.guard.report("alarm", Severity.CRITICAL))
+        world.busy.settle()
+        world.shut(place)
+        world.call([], on_loop)
+        world.busy.settle()
+        world.busy.let_go(acting)
+        reporting.result(PATIENCE_S)
+        world.books.halts.append(Span(world.books.tick()))
+        world.open_gates()
+        world.busy.settle()
+
+    @precondition(lambda self: len(self.bots) < 4 and len(self.world.calls) < MAX_CALLS)
+    @rule(times=st.integers(1, 3))
+    def cancel_what_blocks(self, times) -> None:
+        """A call is cancelled while a guard that has yet to charge blocks off the loop."""
+        self.let_everything_go()
+        self._register(BlockingLedger, "here")
+        self.world.shut("pool")
+        self.world.call([], on_loop=True)
+        self.world.busy.settle()
+        self.world.cancel(self.world.tasks[-1], times)
+        self.world.open_gates()
+        self.world.busy.settle()
+
     def let_everything_go(self) -> None:
         self.world.open_gates()
+        self.world.busy.settle()
         self._lift()
         self.world.busy.settle()
 
     def _happen(self, what: str, where: str) -> None:
-        if what == "refuse":
-            self._register(Refuser, where)
+        if what.startswith("refuse"):
+            self._register(BlockingRefuser if "off the loop" in what else Refuser, where)
         elif what == "reload":
             self._reload((), "first", where)
         elif what == "halt":
@@ -670,7 +852,7 @@ class KernelMachine(RuleBasedStateMachine):
             self.world.switch.failures = 1
             self._report(Severity.CRITICAL, where)
         else:
-            self.do(where, self.world.ledger.context.recheck)
+            self._recheck(where)
 
     @rule()
     def all_is_quiet(self) -> None:
@@ -684,6 +866,51 @@ KernelMachine.TestCase.settings = settings(
     stateful_step_count=40,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
+
+
+@contextmanager
+def machine() -> Iterator[KernelMachine]:
+    """One to which a test itself says what happens."""
+    made = KernelMachine()
+    try:
+        yield made
+    finally:
+        made.teardown()
+
+
+@pytest.mark.parametrize("what", HAPPENINGS)
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_happens_at_whatever_moment_the_books_are_right(place, what) -> None:
+    for on_loop, where in itertools.product([False, True], ["here", "thread"]):
+        with machine() as it:
+            it.in_the_middle(place=place, what=what, on_loop=on_loop, where=where)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("on_loop", [False, True])
+def test_a_halt_that_takes_its_time_stops_what_began_meanwhile(place, on_loop) -> None:
+    with machine() as it:
+        it.while_the_switch_acts(place=place, on_loop=on_loop)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_call_that_is_cancelled_while_a_guard_blocks_leaves_no_charge(times) -> None:
+    with machine() as it:
+        it.cancel_what_blocks(times=times)
+
+
+@pytest.mark.parametrize("on_loop", [False, True])
+def test_what_a_guard_reports_and_then_hangs_stops_everybody_else(on_loop) -> None:
+    with machine() as it:
+        it.world.shut("signer")
+        it.world.call([], on_loop=False)
+        it.world.busy.settle()
+        it.report_inside_the_next_guard(severity=Severity.HIGH)
+        it.world.shut("guard")
+        it.world.call([], on_loop)
+        it.world.busy.settle()
+        it.world.busy.let_go(it.world.held[0])
+        it.world.busy.settle()
 
 
 class TestKernel(KernelMachine.TestCase):
