@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import frozen
 
+from hauberk.environment import VARIABLES
+
 if TYPE_CHECKING:
     from hauberk.guard import Guard
     from hauberk.secret import Secret
@@ -94,7 +96,7 @@ def started(config: str | Path, name: str) -> Iterator[Started]:
         yield Started(plugin, guard)
 
 
-def session_path(config: str | Path, environ: Mapping[str, str] = os.environ) -> Path:
+def session_path(config: str | Path, environ: Mapping[str, str] = VARIABLES) -> Path:
     """Say where the token of whoever is logged in on the command line is kept, mode 0600.
 
     Where the system has a folder for the time that one is logged in, there, so that it is gone

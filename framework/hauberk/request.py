@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from itertools import chain
@@ -190,6 +190,12 @@ class Request(_RequestFields):
         url = self.url.partition("?")[0]
         shown = f" id={self.id}" if self.id else ""
         return f"<Request {self.method} {url} for {self.account!r}{shown}>"
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """Show the same to rich, which would look into any tuple."""
+        yield self.method
+        yield self.url.partition("?")[0]
+        yield self.account
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, tuple(self)

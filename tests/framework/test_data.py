@@ -20,6 +20,7 @@ from typing import Any
 
 import attrs
 import pytest
+import rich.pretty as rich_pretty
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -286,7 +287,8 @@ def test_a_request_shows_what_it_is_for_and_no_value() -> None:
         headers={"X-MBX-APIKEY": "canary-key"},
         body="canary-body",
     )
-    for shown in (repr(signed), str(signed), f"{signed}", pprint.pformat([signed])):
+    rich = rich_pretty.pretty_repr([signed])
+    for shown in (repr(signed), str(signed), f"{signed}", pprint.pformat([signed]), rich):
         assert "canary" not in shown
         assert URL in shown
 

@@ -71,6 +71,4 @@ def _alone(config: Config, name: str) -> Config:
             waiting.append(ports[port])
     # No list of plugins: nothing is to be said about their order, which is not looked at here.
     document = evolve(config.document, data={**config.document.data, "plugins": None})
-    return evolve(
-        config, plugins=(), required=(), accounts={}, ports=ports, problems=(), document=document
-    )
+    return evolve(config, plugins=(), required=(), ports=ports, problems=(), document=document)

@@ -14,6 +14,7 @@ from hauberk.cli.failure import UsageError, unwritable
 from hauberk.cli.options import Options
 from hauberk.cli.template import GITIGNORE, configuration
 from hauberk.cli.wrapping import Wrapping, wrapping
+from hauberk.environment import VARIABLES
 from hauberk.files import (
     REAL,
     FileOperations,
@@ -21,6 +22,7 @@ from hauberk.files import (
     make_private_folder,
     write_private,
 )
+from hauberk.secret import Secret
 
 CONFIG: Final = "hauberk.yml"
 SCHEMA: Final = "hauberk.schema.json"
@@ -53,7 +55,7 @@ def init(
         key_file: The file to make for it; otherwise one in ~/.config/hauberk.
     """
     state = folder / STATE
-    chosen = wrapping(key, key_file, state, os.environ, os.urandom)
+    chosen = wrapping(key, key_file, state, VARIABLES, os.urandom)
     try:
         ignored = write_all(folder, chosen)
     except OSError as error:
@@ -94,7 +96,7 @@ def write_all(folder: Path, chosen: Wrapping, *, files: FileOperations = REAL) -
         make_private_folder(folder / STATE, files=files)
         if chosen.path is not None and chosen.content is not None:
             make.folder(chosen.path.parent)
-            make.secret(chosen.path, chosen.content.reveal())
+            make.secret(chosen.path, chosen.content)
         make.file(config, configuration(chosen.setting))
         make.file(schema, _schema(config))
         if _is_there(ignored):
@@ -120,14 +122,14 @@ class _Maker:
 
     def file(self, path: Path, text: str) -> None:
         """Write a file that was not there; others may write into its folder too."""
-        self._write(path, text.encode(), shared=True)
+        self._write(path, Secret(text), shared=True)
 
-    def secret(self, path: Path, content: bytes) -> None:
+    def secret(self, path: Path, content: Secret) -> None:
         """Write a file that was not there, into a folder of our own."""
         clean_orphans(path.parent, files=self._files)  # of an `init` that was killed: half a key
         self._write(path, content, shared=False)
 
-    def _write(self, path: Path, content: bytes, *, shared: bool) -> None:
+    def _write(self, path: Path, content: Secret, *, shared: bool) -> None:
         self._undo.append(lambda: _remove(path, content))
         try:
             write_private(path, content, replace=False, shared=shared, files=self._files)
@@ -149,9 +151,9 @@ def _all_or_nothing() -> Iterator[list[Callable[[], object]]]:
         raise
 
 
-def _remove(path: Path, content: bytes) -> None:
+def _remove(path: Path, content: Secret) -> None:
     """Remove a file that we wrote, and no other that came in its place."""
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
+    if path.is_file() and not path.is_symlink() and Secret(path.read_bytes()) == content:
         path.unlink()
 
 

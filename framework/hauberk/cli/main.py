@@ -18,6 +18,7 @@ from hauberk import coredumps
 from hauberk.cli.answer import Answer, printable, to_json
 from hauberk.cli.failure import DONE, NO, failure
 from hauberk.cli.line import Line, read_line
+from hauberk.environment import VARIABLES
 
 _VERSION: Final = ("--version",)
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 the answer is no, 2 usage or configuration, 3 a failure.
     """
     coredumps.forbid()
-    line = read_line(sys.argv[1:] if argv is None else argv, os.environ)
+    line = read_line(sys.argv[1:] if argv is None else argv, VARIABLES)
     with _streams(), _logging():
         try:
             return _run(line)

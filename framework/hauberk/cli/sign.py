@@ -73,7 +73,7 @@ def sign(
 def _milliseconds(at: str) -> int:
     """Read a time strictly: 1.5 must not become 2."""
     if not _DIGITS.match(at) or int(at) > _LAST_MS:
-        raise UsageError(f"--at {at[:40]!r}: give milliseconds since the epoch, as 1499827319559")
+        raise UsageError("--at: give milliseconds since the epoch, as 1499827319559")
     return int(at)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import hauberk
 from hauberk.cli import Answer, Options
 from hauberk.command import Command, session_path, started
+from hauberk.environment import VARIABLES
 from hauberk.prompts import Prompts
 from hauberk.records import Login
 from hauberk_plugins.auth.devices import make_token
@@ -116,8 +116,7 @@ def login(  # noqa: D417
     """
     prompts = Prompts()
     name = name or prompts.name("name", "name the user: hauberk login NAME")
-    environ, home = os.environ, Path.home()
-    at = device_path(options.config, environ, home)
+    at = device_path(options.config, VARIABLES, Path.home())
     device = kept(at) or make_token(secrets.token_bytes)
     with hauberk.open(options.config, transient=True) as guard:
         password = prompts.secret("password")

@@ -32,7 +32,7 @@ def keep(path: Path, secret: Secret) -> None:
         OSError: It cannot be written.
     """
     make_private_folder(path.parent)
-    quietly(f"writing {path}", lambda: write_private(path, secret.reveal()))
+    write_private(path, secret)
 
 
 def kept(path: Path) -> Secret | None:

@@ -7,10 +7,12 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from hauberk.environment import VARIABLES
 from hauberk.errors import InvalidValue
+from hauberk.quiet import quietly
 from hauberk.secret import Secret
 from hauberk_plugins.encryption.errors import NoKey
 from hauberk_plugins.encryption.wrapping import KEY, decoded
@@ -30,6 +32,9 @@ class KeyCommand:
         argv: The command and its arguments.
         timeout_s: How long it may take, seconds.
         monotonic: A clock that never steps back, in seconds.
+        environ: The environment.
+        withheld: Gives the variables that the command does not get: keys of accounts are none of
+            its business, and others can see the environment of what it starts.
 
     Raises:
         InvalidValue: There is no command.
@@ -42,6 +47,9 @@ class KeyCommand:
         argv: Sequence[str],
         timeout_s: float = TIMEOUT_S,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        environ: Mapping[str, str] = VARIABLES,
+        withheld: Callable[[], Collection[str]] = tuple,
     ) -> None:
         if not argv or not argv[0] or any("\0" in word for word in argv):
             raise InvalidValue("a command for the wrapping key is a list of words, as [pass, show]")
@@ -50,6 +58,8 @@ class KeyCommand:
         self._argv = tuple(argv)
         self._timeout_s = timeout_s
         self._monotonic = monotonic
+        self._environ = environ
+        self._withheld = withheld
 
     def fetch(self) -> Secret:
         """Run it; raises as `WrappingKey.fetch`."""
@@ -61,24 +71,29 @@ class KeyCommand:
 
     def _ran(self) -> tuple[Secret | None, str]:
         try:
-            process = subprocess.Popen(  # noqa: S603 - no shell, and the operator's own words
-                self._argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                # A group of its own, so that what it started ends with it.
-                start_new_session=True,
-                bufsize=0,
-            )
+            process = quietly("running it", self._started)
         except OSError as error:
             return None, f"it cannot be run: {error.strerror}"
         with process:
             try:
-                found, why = self._heard(process)
+                found, why = quietly("hearing it", lambda: self._heard(process))
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
         return found, why
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        withheld = self._withheld()
+        return subprocess.Popen(  # noqa: S603 - no shell, and the operator's own words
+            self._argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: value for name, value in self._environ.items() if name not in withheld},
+            # A group of its own, so that what it started ends with it.
+            start_new_session=True,
+            bufsize=0,
+        )
 
     def _heard(self, process: subprocess.Popen[bytes]) -> tuple[Secret | None, str]:
         end = self._monotonic() + self._timeout_s

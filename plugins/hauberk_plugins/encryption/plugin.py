@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
 from hauberk.command import Check, Command
 from hauberk.context import Context
+from hauberk.environment import VARIABLES
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.prompts import Prompts
@@ -35,6 +35,7 @@ class EncryptionPlugin(Plugin):
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where the key ring and the wrapping key are; touch neither."""
+        self._context = context
         self._folder, self._state = context.folder, context.state_dir
         source = self.source_of(self._config)
         if self._state is None:
@@ -65,7 +66,12 @@ class EncryptionPlugin(Plugin):
     def source_of(self, config: EncryptionConfig) -> WrappingKey:
         """Return the place that a section names, as seen from here."""
         return source_of(
-            config, folder=self._folder, state=self._state, environ=os.environ, ask=_ask
+            config,
+            folder=self._folder,
+            state=self._state,
+            environ=VARIABLES,
+            ask=_ask,
+            withheld=self._withheld,
         )
 
     def rewrap(self, source: WrappingKey) -> Path:
@@ -74,6 +80,13 @@ class EncryptionPlugin(Plugin):
             raise MisuseError("there is no state folder to keep keys in")
         self._ring.rewrap(source)
         return self._ring.path
+
+    def _withheld(self) -> set[str]:
+        """Return the variables that hold a secret, as far as is known here."""
+        references = [self._config.passphrase]
+        for account in self._context.accounts.values():
+            references += (account.key, account.secret, account.passphrase)
+        return {one.removeprefix("env:") for one in references if one.startswith("env:")}
 
 
 def _ask() -> Secret | None:

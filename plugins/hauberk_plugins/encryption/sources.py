@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +64,7 @@ def source_of(
     state: Path | None,
     environ: Mapping[str, str],
     ask: Callable[[], Secret | None],
+    withheld: Callable[[], Collection[str]] = tuple,
 ) -> WrappingKey:
     """Return the place that a section names, if it does; nothing is fetched from it yet.
 
@@ -73,12 +74,13 @@ def source_of(
         state: The state folder, if there is one.
         environ: The environment.
         ask: Asks for a passphrase on a terminal; returns `None` where there is none.
+        withheld: Gives the variables that a command does not get.
 
     Raises:
         InvalidValue: The command is none.
     """
     if config.command:
-        return KeyCommand(config.command)
+        return KeyCommand(config.command, environ=environ, withheld=withheld)
     if config.passphrase:
         return Passphrase(config.passphrase, environ, ask)
     if not config.key:

@@ -12,6 +12,7 @@ from typing import Final, NoReturn, Protocol
 
 from hauberk.errors import InvalidValue, UnsafeFile
 from hauberk.files import read_private
+from hauberk.quiet import quietly
 from hauberk.secret import Secret
 from hauberk_plugins.encryption.errors import NoKey, WeakPassphrase
 
@@ -107,7 +108,7 @@ class KeyFile:
 
     def _read(self) -> tuple[Secret | None, str]:
         try:
-            found = decoded(read_private(self.path, _MAX_TEXT))
+            found = quietly("reading it", lambda: decoded(read_private(self.path, _MAX_TEXT)))
         except (FileNotFoundError, NotADirectoryError):
             return None, "there is no such file"
         except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.quiet import quietly
 from hauberk.secret import Secret
 
 MAX_BYTES: Final = 1 << 20
@@ -44,25 +45,28 @@ class Dotenv:
             ConfigError: It is not a regular file, is larger than 1 MiB, cannot be read, is not
                 UTF-8, or its group or others may do anything with it.
         """
+        quietly(f"reading {self.path}", self._look)
+        return self._values
+
+    def _look(self) -> None:
         content = self._content()
-        digest = hashlib.sha256(content).digest()
+        digest = hashlib.sha256(content.reveal()).digest()
         if digest != self._digest:
             self._values = self._parsed(content)
             self._digest = digest
-        return self._values
 
-    def _content(self) -> bytes:
+    def _content(self) -> Secret:
         try:
             with open(self.path, "rb", opener=_opened) as file:
                 self._check(os.fstat(file.fileno()))
-                content = file.read(MAX_BYTES + 1)
+                content = Secret(file.read(MAX_BYTES + 1))
         except (FileNotFoundError, NotADirectoryError):
-            return b""
+            return Secret(b"")
         except IsADirectoryError:
             raise self._refused("is not a regular file") from None
         except OSError as error:
             raise self._refused(f"cannot be read: {error.strerror}") from None
-        if len(content) > MAX_BYTES:
+        if len(content.reveal()) > MAX_BYTES:
             raise self._refused(f"is larger than {MAX_BYTES} bytes")
         return content
 
@@ -76,10 +80,10 @@ class Dotenv:
                 f"run: chmod 600 {self.path}"
             )
 
-    def _parsed(self, content: bytes) -> Mapping[str, Secret]:
+    def _parsed(self, content: Secret) -> Mapping[str, Secret]:
         from dotenv import dotenv_values  # late: who has no such file need not wait for it
 
-        text = content.decode("utf-8-sig", "surrogateescape")
+        text = content.reveal().decode("utf-8-sig", "surrogateescape")
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise self._refused("is not UTF-8")  # raised here: a UnicodeDecodeError holds it all
         parsed = dotenv_values(stream=io.StringIO(text), interpolate=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -10,6 +9,7 @@ from typing import ClassVar, NoReturn
 from attrs import frozen
 
 from hauberk.context import Context
+from hauberk.environment import VARIABLES
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.secret import Secret
@@ -38,7 +38,7 @@ class KeysPlugin(Plugin):
 
     def __init__(self, config: KeysConfig) -> None:
         self._dotenv = config.dotenv
-        self.manager = APIKeyManager(_not_started, _not_started, os.environ)
+        self.manager = APIKeyManager(_not_started, _not_started, VARIABLES)
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -47,7 +47,7 @@ class KeysPlugin(Plugin):
         self.manager = APIKeyManager(
             lambda: context.accounts,
             context.clock.monotonic_ns,
-            os.environ,
+            VARIABLES,
             files,
             lambda names: _opened(context, names),
         )

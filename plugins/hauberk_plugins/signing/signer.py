@@ -22,11 +22,11 @@ class _Ready:
     __slots__ = ("credentials", "form_headers", "mac", "query_headers")
 
     def __init__(self, scheme: Scheme, credentials: Credentials) -> None:
-        key = _header_text(scheme.venue, credentials.key)
         if not credentials.secret:
             raise SigningError(f"the API secret for {scheme.venue} is empty")
         self.credentials = credentials
         self.mac = Mac(scheme.mac, credentials.secret)
+        key = _header_text(scheme.venue, credentials.key)
         self.query_headers: Pairs = tuple((name, key) for name in scheme.headers)
         self.form_headers: Pairs = (*self.query_headers, CONTENT_TYPE)
 
@@ -125,21 +125,22 @@ class RequestSigner:
 
     def _placed(self, request: Request, text: str, ready: _Ready | None) -> Request:
         """Put encoded parameters and headers where the method wants them."""
-        in_form = request.method in self._form_methods
+        url, in_form = request.url, request.method in self._form_methods
+        if text and not in_form:
+            url = f"{url}?{text}"
+            if len(url) > MAX_URL:
+                raise SigningError(
+                    f"with its parameters the URL is longer than {MAX_URL} characters"
+                )
+        if request.headers:
+            self._check_beside(request.headers, in_form, ready is not None)
+        # From here on nothing fails: a traceback that shows locals would show the key.
         if ready is not None:
             headers = ready.form_headers if in_form else ready.query_headers
         else:
             headers = (CONTENT_TYPE,) if in_form else ()
-        if request.headers:
-            headers = self._beside(request.headers, headers)
-        if in_form:
-            return request.signed(url=request.url, headers=headers, body=text.encode())
-        if not text:
-            return request.signed(url=request.url, headers=headers, body=b"")
-        url = f"{request.url}?{text}"
-        if len(url) > MAX_URL:
-            raise SigningError(f"with its parameters the URL is longer than {MAX_URL} characters")
-        return request.signed(url=url, headers=headers, body=b"")
+        body = text.encode() if in_form else b""
+        return request.signed(url=url, headers=request.headers + headers, body=body)
 
     def _tail(self, kept: frozenset[str]) -> str:
         """What comes behind the caller's parameters when he gives some of it himself."""
@@ -158,12 +159,13 @@ class RequestSigner:
         name = next(name for name, _ in request.params if name in self._reserved)
         return SigningError(f"parameter {name!r} is set by signing: leave it out")
 
-    def _beside(self, given: Pairs, added: Pairs) -> Pairs:
-        taken = {name.lower() for name, _ in added}
+    def _check_beside(self, given: Pairs, in_form: bool, is_signed: bool) -> None:
+        """Refuse a header of the caller's that signing sets."""
+        added = [*self._scheme.headers] if is_signed else []
+        taken = {name.lower() for name in (*added, *([CONTENT_TYPE[0]] if in_form else []))}
         for name, _ in given:
             if name.lower() in taken:
                 raise SigningError(f"header {name} is set by signing: leave it out")
-        return given + added
 
 
 def _repeated(params: Pairs) -> str:
@@ -172,10 +174,9 @@ def _repeated(params: Pairs) -> str:
 
 
 def _header_text(venue: str, key: Secret) -> str:
-    raw = key.reveal()
-    if not raw or raw.translate(None, _PRINTABLE):
+    if not key or key.reveal().translate(None, _PRINTABLE):
         raise SigningError(
             f"the API key for {venue} is empty or holds a space, a line's end or another character "
             "that no header can carry: check what its reference leads to"
         )
-    return raw.decode("ascii")
+    return key.reveal().decode("ascii")

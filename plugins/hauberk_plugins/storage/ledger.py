@@ -10,6 +10,7 @@ from attrs import evolve
 
 from hauberk.errors import StoreConflict
 from hauberk.ports import Record, Store
+from hauberk.secret import Secret
 from hauberk_plugins.storage.buckets import (
     BUCKETS,
     KEY_BYTES,
@@ -99,7 +100,7 @@ class Ledger:
         self.memory.learn(number, bucket)
         return bucket
 
-    def put(self, name: str, value: bytes, version: int | None, written_ns: int) -> int:
+    def put(self, name: str, value: Secret, version: int | None, written_ns: int) -> int:
         """Seal and write a record; return its version."""
         bucket, stands_at, _ = self._standing(name, version)
         stored = self.seals.record(name, stands_at + 1, value, written_ns)

@@ -138,7 +138,11 @@ class _Granted:
         self._context = context
 
     def seal(self, name: str, value: bytes, *, version: int = 0) -> bytes:
-        return self._context.vault.seal(name, value, version=version)
+        try:
+            return self._context.vault.seal(name, value, version=version)
+        except BaseException:
+            del value  # a traceback that shows locals shows those of this frame
+            raise
 
     def open(self, name: str, sealed: bytes, *, version: int = 0) -> Secret:
         return self._context.vault.open(name, sealed, version=version)

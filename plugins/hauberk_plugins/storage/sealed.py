@@ -11,6 +11,7 @@ from attrs import define, field
 
 from hauberk.errors import StoreConflict
 from hauberk.ports import Record
+from hauberk.secret import Secret
 from hauberk_plugins.storage.errors import RecordConflict, StoreBusy, StoreMisused
 from hauberk_plugins.storage.knowledge import Tentative
 from hauberk_plugins.storage.ledger import Ledger
@@ -133,9 +134,11 @@ class SealedStore:
         """Seal and write a record, and return its version."""
         if not isinstance(value, bytes):
             raise TypeError(f"a record's value is bytes, not {type(value).__name__}")
+        hidden = Secret(bytes(value))
+        del value  # a traceback that shows locals shows those of this frame
         self._current()
         now_ns = self._namespace.wall_ns()
-        return self._namespace.change(lambda ledger: ledger.put(name, value, version, now_ns))
+        return self._namespace.change(lambda ledger: ledger.put(name, hidden, version, now_ns))
 
     def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a record if it is there."""

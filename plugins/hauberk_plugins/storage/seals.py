@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hauberk.ports import Record, Vault
+from hauberk.secret import Secret
 from hauberk_plugins.storage.buckets import BadSum, Sum, place, sum_key
 from hauberk_plugins.storage.errors import StoreTooRecent
 
@@ -28,9 +29,9 @@ class Seals:
         # With its length before it, no two namespaces and names make the same.
         self._bound = f"{len(namespace)}:{namespace}/"
 
-    def record(self, name: str, version: int, value: bytes, written_ns: int) -> bytes:
+    def record(self, name: str, version: int, value: Secret, written_ns: int) -> bytes:
         """Return what is stored of a record."""
-        text = written_ns.to_bytes(_TIME_BYTES, "big") + value
+        text = Secret(written_ns.to_bytes(_TIME_BYTES, "big") + value.reveal())
         return self._sealed(name, version, text)
 
     def open(self, name: str, stored: bytes) -> Record:
@@ -40,12 +41,12 @@ class Seals:
             SealError: It is not as it was sealed; the subclass says in which way.
         """
         version, text = self._opened(name, stored)
-        return Record(text[_TIME_BYTES:], version)
+        return Record(text.reveal()[_TIME_BYTES:], version)
 
     def written(self, name: str, stored: bytes) -> tuple[int, int]:
         """Return a record's version, and when it was written, ns since the epoch; as `open`."""
         version, text = self._opened(name, stored)
-        return version, int.from_bytes(text[:_TIME_BYTES], "big")
+        return version, int.from_bytes(text.reveal()[:_TIME_BYTES], "big")
 
     def again(self, name: str, stored: bytes) -> bytes | None:
         """Return the same record sealed under the present key; `None` if it is already."""
@@ -82,15 +83,14 @@ class Seals:
         """Whether a sum is sealed under the present key."""
         return self._vault.is_current(stored)
 
-    def _sealed(self, name: str, version: int, text: bytes) -> bytes:
-        sealed = self._vault.seal(self._bound + place(name).key, text, version=version)
+    def _sealed(self, name: str, version: int, text: Secret) -> bytes:
+        sealed = self._vault.seal(self._bound + place(name).key, text.reveal(), version=version)
         return version.to_bytes(_VERSION_BYTES, "big") + sealed
 
-    def _opened(self, name: str, stored: bytes) -> tuple[int, bytes]:
+    def _opened(self, name: str, stored: bytes) -> tuple[int, Secret]:
         version = version_of(stored)
         sealed = stored[_VERSION_BYTES:]
-        opened = self._vault.open(self._bound + place(name).key, sealed, version=version)
-        return version, opened.reveal()
+        return version, self._vault.open(self._bound + place(name).key, sealed, version=version)
 
 
 def version_of(stored: bytes) -> int:

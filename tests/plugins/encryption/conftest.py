@@ -117,6 +117,7 @@ def start(folder: Path) -> Callable[..., EncryptionPlugin]:
             SimpleNamespace(
                 folder=folder.parent,
                 state_dir=state,
+                accounts={},
                 clock=SimpleNamespace(wall_ns=lambda: 1_700_000_000 * 10**9),
                 predecessor=before,
             )
