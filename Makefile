@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test sweep lint typing test-wheel docs bench clean
+.PHONY: demo test sweep lint typing test-wheel test-ccxt docs bench clean
 .DEFAULT_GOAL := test
 
 # One stamp an extra: a change of pyproject.toml installs again, nothing else does.
@@ -48,6 +48,16 @@ typing: $(VENV)/.dev
 test-wheel: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/packaging -m wheel
 
+# Signing beside ccxt, byte by byte; ccxt has an environment of its own, since it pins much.
+PEER := .venv-ccxt
+$(PEER)/.made: tests/peer_signing/requirements.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/pip install --quiet --requirement $<
+	@touch $@
+
+test-ccxt: $(VENV)/.test $(PEER)/.made
+	$(BIN)/python tests/peer_signing/compare.py --peer $(PEER)/bin/python
+
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
@@ -55,4 +65,4 @@ bench: $(VENV)/.dev
 	@for script in benchmarks/[a-z]*.py; do echo "# $$script" >&2; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist docs/_build
+	rm -rf $(VENV) $(PEER) build dist docs/_build

@@ -93,7 +93,9 @@ class Binding:
         operation = self.venue.operation(method, path, params, body)
         if type(operation) is not Operation:
             raise Denied("kernel", f"venue {self.account.venue!r} does not say what it does")
-        return request.stamped(request_id, operation)
+        if params and self.venue.sorts_params:
+            params = tuple(sorted(params))
+        return request.stamped(request_id, operation, params)
 
     def without_credentials(self, request: Request) -> Request:
         """Return what observers and recorders may see of a judged request."""

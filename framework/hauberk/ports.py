@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 
+from hauberk.errors import ConfigProblem
+from hauberk.keypath import KeyPath
 from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
 
@@ -65,6 +67,10 @@ class Venue(Protocol):
     def credential_headers(self) -> frozenset[str]:
         """Names of headers that carry keys or signatures, in lower case."""
 
+    @property
+    def sorts_params(self) -> bool:
+        """Whether its parameters are sorted by name: `clear` judges them in that order."""
+
     def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:
         """Say what an endpoint does: `UNKNOWN` where the map does not say."""
 
@@ -75,11 +81,26 @@ class Venue(Protocol):
         decoded, in order.
         """
 
+    def carries(self, body: bytes, signed: bytes) -> bool:
+        """Whether a judged body stands unchanged in the venue's own envelope around it.
+
+        Asked where a signed body differs from the judged one: a venue without envelopes says no.
+        """
+
     def body_params(self, request: Request) -> Pairs:
         """Read the parameters that an unsigned body holds, as the exchange would."""
 
+    def endpoint(self, method: str, path: str) -> str:
+        """The name under which the file knows an endpoint, as `GET /orders/{id}`; empty for none.
+
+        It is what other sections of the file, such as costs, call it.
+        """
+
     def section(self, name: str) -> Mapping[str, Any]:
         """A section of the venue file for a plugin to interpret, for example `limits`."""
+
+    def problem(self, path: KeyPath, message: str) -> ConfigProblem:
+        """Make a problem of a value in the file, with its line: what a plugin raises of it."""
 
 
 class Venues(Protocol):

@@ -157,9 +157,18 @@ class Request(_RequestFields):
         )
         return made
 
-    def stamped(self, request_id: str, operation: Operation) -> Request:
-        """Return a copy with this id and operation; the kernel's word always wins over it."""
-        method, url, params, headers, body, account, _, _ = self
+    def stamped(
+        self, request_id: str, operation: Operation, params: Pairs | None = None
+    ) -> Request:
+        """Return a copy with this id and operation; the kernel's word always wins over it.
+
+        Args:
+            request_id: The id.
+            operation: What it does.
+            params: The parameters in another order; `None` for as they are.
+        """
+        method, url, given, headers, body, account, _, _ = self
+        params = given if params is None else params
         return tuple.__new__(
             Request, (method, url, params, headers, body, account, request_id, operation)
         )

@@ -44,7 +44,7 @@ def check_signed(judged: Request, signed: Request, binding: Binding) -> str | No
     if body is not judged.body:
         if (problem := body_problem(body)) is not None:
             return _INVALID + problem
-        if judged.body and body != judged.body:
+        if judged.body and body != judged.body and not binding.venue.carries(judged.body, body):
             return "the signer changed the body"
     if (problem := _headers(judged.headers, headers, binding)) is not None:
         return problem

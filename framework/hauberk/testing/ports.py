@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from attrs import field, frozen
 
-from hauberk.errors import HauberkError, SealError, StoreConflict, StoreError
+from hauberk.errors import ConfigProblem, HauberkError, SealError, StoreConflict, StoreError
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.keypath import KeyPath, path_text
 from hauberk.ports import Credentials, Record, Store
 from hauberk.request import Operation, Pairs, Request
 from hauberk.secret import Secret
@@ -199,6 +200,7 @@ class OpenVenue:
     added_headers: frozenset[str] = frozenset({"x-key"})
     credential_headers: frozenset[str] = frozenset({"x-key"})
     sections: Mapping[str, Any] = field(factory=dict)
+    sorts_params: bool = False
 
     def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:  # noqa: ARG002
         """Read the operation off the path's first segment."""
@@ -210,6 +212,19 @@ class OpenVenue:
     def sent(self, signed: Request) -> Pairs:
         """Read the query back."""
         return _parsed(signed.url.partition("?")[2]) + _parsed(signed.body.decode())
+
+    def carries(self, body: bytes, signed: bytes) -> bool:  # noqa: ARG002
+        """There is no envelope."""
+        return False
+
+    def endpoint(self, method: str, path: str) -> str:
+        """Every endpoint that is mapped is called as it is."""
+        is_known = self.operation(method, path, (), b"") is not Operation.UNKNOWN
+        return f"{method} {path}" if is_known else ""
+
+    def problem(self, path: KeyPath, message: str) -> ConfigProblem:
+        """There is no file, and so no line."""
+        return ConfigProblem(f"venue {self.name}", 0, path_text(path), message)
 
     def body_params(self, request: Request) -> Pairs:
         """Read a form back."""

@@ -1,33 +1,52 @@
 """How a venue wants requests signed: the section `signing` of its file, checked.
 
-Every field is data: another venue is another section, not another branch. What no venue file uses
-yet is not here.
+Every field is data: another venue is another section, not another branch. What data cannot say is
+a token that code computes (`jwt`), or a scheme of its own (`hyperliquid`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import frozen
 
-from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.ports import Venue
-from hauberk.spelling import nearest
-from hauberk_plugins.signing.mac import MACS
+from hauberk_plugins.signing.algorithms import ALGORITHMS, OUTPUTS, SECRETS
+from hauberk_plugins.signing.jwt import CLAIMS
+from hauberk_plugins.signing.reading import Reading
+from hauberk_plugins.signing.template import Template
+from hauberk_plugins.signing.times import TIMES
 
 QUERY: Final = "query"
 FORM: Final = "form"
-#: What values, headers and the message may be made of.
-TIMESTAMP: Final = "{timestamp_ms}"
-WINDOW: Final = "{window_ms}"
+JSON: Final = "json"
+ENVELOPE: Final = "envelope"
+PLACES: Final = (QUERY, FORM, JSON, ENVELOPE)
+#: What a body of each place is.
+CONTENT_TYPES: Final = {
+    FORM: "application/x-www-form-urlencoded",
+    JSON: "application/json",
+    ENVELOPE: "application/json",
+}
+#: What nonces may be: rising numbers in a unit of time, or random.
+NONCES: Final = ("ms", "us", "uuid")
+HASHES: Final = ("sha256", "sha512")
+#: Stands in an envelope for the parameters: as a member's value, or, under this name, as members.
+SPREAD: Final = "*"
 PARAMS: Final = "{params}"
-KEY: Final = "{key}"
 
-_FIELDS: Final = (
-    *("mac", "output", "place", "window_ms", "after", "message", "signature", "headers"),
-    "key_only",
+#: Known once an account's credentials are.
+OF_KEYS: Final = ("key", "passphrase", "passphrase_mac")
+#: What a signature or its time is made of, the same in every part of a request.
+OF_TIME: Final = ("timestamp", "expires", "window_ms", "nonce")
+#: What the message is made of besides.
+OF_REQUEST: Final = (
+    *("method", "host", "path", "tail", "content_type", "query", "?query"),
+    *("raw_query", "?raw_query", "body", "concat", "envelope"),
 )
+#: What a digest may be, where it is of no text.
+RAW: Final = "raw"
 
 
 @frozen
@@ -36,38 +55,104 @@ class Added:
 
     Attributes:
         param: Its name.
-        value: `{timestamp_ms}`, `{window_ms}`, or text.
+        value: What it is made of: text, `OF_KEYS` and `OF_TIME`.
         optional: Whether a caller may give it himself; it is not added then.
     """
 
     param: str
-    value: str
+    value: Template
     optional: bool = False
 
 
 @frozen
+class Digest:
+    """A hash that the message holds.
+
+    Attributes:
+        of: What is hashed.
+        hash: A name from `HASHES`.
+        written: `hex`, `base64` or `raw`.
+    """
+
+    of: Template
+    hash: str
+    written: str
+
+
+@frozen
+class Envelope:
+    """A JSON object that carries the parameters.
+
+    Attributes:
+        header: The header that carries it, in base64; empty for the body.
+        members: Name and value, in order.
+    """
+
+    header: str
+    members: tuple[tuple[str, str], ...]
+
+
+@frozen(eq=False)
 class Scheme:
     """A checked scheme.
 
     Attributes:
         venue: The venue's name, for errors.
-        mac: A name from `mac.MACS`.
-        place: Where the parameters go, `query` or `form`, by method.
+        algorithms: Names from `ALGORITHMS`, and how each signature is written; an account's secret
+            decides which.
+        secret: How secret texts are written, one of `SECRETS`.
+        place: Where the parameters go, by method.
+        sorts: What is sorted by name: `nothing`, `params` or `all`, that is with what is added.
+        safe: Characters that are not percent-encoded, besides the unreserved ones.
+        timestamp: A name from `TIMES`.
         window_ms: For how long a signed request is valid.
-        after: What is put behind the caller's parameters, in order.
-        signature: The parameter that carries the signature, last.
-        headers: Headers that carry the API key.
-        key_only: Endpoints, `METHOD /path`, that take those headers and no signature.
+        nonce: A name from `NONCES`, or empty.
+        before: What is put before the caller's parameters, in order.
+        after: What is put behind them.
+        adds_to_query: Whether these go into the query wherever the caller's go.
+        empty_body: What is sent as a body where there are no parameters.
+        typed: Whether a method whose parameters go into the body says the content type without.
+        cut: What the token `tail` lacks of the path, at its beginning.
+        digests: By the token that stands for each.
+        message: What is signed.
+        signature: The parameter that carries the signature, last; empty where a header does.
+        headers: Those that are added to every signed request.
+        envelope: What carries the parameters of methods whose place it is.
+        jwt: A name from `jwt.CLAIMS`, which computes the token `jwt`; empty for none.
+        key_only: Endpoints, `METHOD /path`, that take the headers and no signature.
     """
 
     venue: str
-    mac: str
+    algorithms: Mapping[str, str]
+    secret: str
     place: Mapping[str, str]
+    sorts: str
+    safe: str
+    timestamp: str
     window_ms: int
+    nonce: str
+    before: tuple[Added, ...]
     after: tuple[Added, ...]
+    adds_to_query: bool
+    empty_body: str
+    typed: bool
+    cut: str
+    digests: Mapping[str, Digest]
+    message: Template
     signature: str
-    headers: tuple[str, ...]
+    headers: Mapping[str, Template]
+    envelope: Envelope | None
+    jwt: str
     key_only: frozenset[str]
+
+    def tokens(self) -> frozenset[str]:
+        """Return every token that signing computes something for."""
+        templates = [self.message, *self.headers.values()]
+        templates += [digest.of for digest in self.digests.values()]
+        templates += [added.value for added in (*self.before, *self.after)]
+        if self.envelope is not None:
+            templates += [Template(text) for _, text in self.envelope.members]
+        return frozenset().union(*[template.tokens for template in templates])
 
 
 def read_scheme(venue: Venue) -> Scheme:
@@ -77,118 +162,175 @@ def read_scheme(venue: Venue) -> Scheme:
         ConfigError: It is not there, or lists what is wrong with it: fields that are missing,
             unknown or of the wrong form, and what it adds without the venue file declaring it.
     """
-    section = venue.section("signing")
-    reading = _Reading(venue)
-    for name in section:
-        if name not in _FIELDS:
-            reading.fault(name, f"unknown field{nearest(name, _FIELDS)}")
+    read = Reading(venue, ("signing",))
+    section = read.mapping(venue.section("signing"), (), _FIELDS)
+    digests = _digests(read, section.get("digests", {}))
+    of_time = (*OF_KEYS, *OF_TIME)
+    jwt = read.choice(section.get("jwt", ""), ("jwt",), ("", *CLAIMS))
+    of_message = (*of_time, *OF_REQUEST, *digests, *(["jwt"] if jwt else []))
     scheme = Scheme(
         venue=venue.name,
-        mac=reading.choice(section, "mac", tuple(MACS)),
-        place=reading.place(section),
-        window_ms=reading.window(section),
-        after=reading.after(section),
-        signature=reading.signature(section),
-        headers=reading.headers(section),
-        key_only=reading.key_only(section),
+        algorithms=_algorithms(read, section.get("algorithms")),
+        secret=read.choice(section.get("secret", "text"), ("secret",), SECRETS),
+        place=_place(read, section.get("place")),
+        sorts=_sorts(read, venue, section.get("sorts_added", False)),
+        safe=_safe(read, section.get("safe", "")),
+        timestamp=read.choice(section.get("timestamp", "ms"), ("timestamp",), tuple(TIMES)),
+        window_ms=read.whole(section.get("window_ms", 5_000), ("window_ms",)),
+        nonce=read.choice(section.get("nonce", ""), ("nonce",), ("", *NONCES)),
+        before=_added(read, "before", section.get("before", ()), of_time),
+        after=_added(read, "after", section.get("after", ()), of_time),
+        adds_to_query=read.flag(section.get("adds_to_query", False), ("adds_to_query",)),
+        empty_body=read.text(section.get("empty_body", ""), ("empty_body",)),
+        typed=read.flag(section.get("typed", False), ("typed",)),
+        cut=read.text(section.get("cut", ""), ("cut",)),
+        digests=digests,
+        message=read.template(section.get("message"), ("message",), of_message),
+        signature=_signature(read, section.get("signature")),
+        headers={
+            name: read.template(
+                value, ("headers", name), (*of_time, "signature", *(["jwt"] if jwt else []))
+            )
+            for name, value in read.mapping(section.get("headers", {}), ("headers",)).items()
+        },
+        envelope=_envelope(read, section.get("envelope"), of_time),
+        jwt=jwt,
+        key_only=frozenset(read.texts(section.get("key_only", ()), ("key_only",))),
     )
-    reading.choice(section, "output", ("hex",))
-    reading.choice(section, "message", (PARAMS,))
-    if not reading.problems:
-        reading.declared(scheme)
-    if reading.problems:
-        raise ConfigError(reading.problems)
+    if not read.problems:
+        _check_whole(read, scheme, venue)
+    read.done()
     return scheme
 
 
-class _Reading:
-    """Takes fields out of the section, noting problems."""
+_FIELDS: Final = (
+    *(
+        "algorithms",
+        "secret",
+        "place",
+        "sorts_added",
+        "safe",
+        "timestamp",
+        "window_ms",
+        "nonce",
+        "before",
+    ),
+    *("after", "adds_to_query", "empty_body", "typed", "cut", "digests", "message", "signature"),
+    *("headers", "envelope", "jwt", "key_only"),
+)
+_NEVER_SAFE: Final = frozenset("&=%+#")
 
-    def __init__(self, venue: Venue) -> None:
-        self._venue = venue
-        self.problems: list[ConfigProblem] = []
 
-    def fault(self, name: str, message: str) -> None:
-        file = f"venue file {self._venue.name}"
-        self.problems.append(ConfigProblem(file, 0, f"signing.{name}", message))
+def _algorithms(read: Reading, value: Any) -> dict[str, str]:
+    found = read.mapping(value, ("algorithms",), ALGORITHMS)
+    if not found and isinstance(value, Mapping):
+        read.fault(("algorithms",), f"names none of {', '.join(ALGORITHMS)}")
+    return {
+        name: read.choice(output, ("algorithms", name), tuple(OUTPUTS))
+        for name, output in found.items()
+    }
 
-    def choice(self, section: Mapping[str, Any], name: str, known: Collection[str]) -> str:
-        value = section.get(name)
-        if type(value) is str and value in known:
-            return value
-        near = nearest(value, known) if type(value) is str else ""
-        self.fault(name, f"must be one of {', '.join(known)}{near}")
+
+def _place(read: Reading, value: Any) -> dict[str, str]:
+    return {
+        method: read.choice(where, ("place", method), PLACES)
+        for method, where in read.mapping(value, ("place",)).items()
+    }
+
+
+def _sorts(read: Reading, venue: Venue, with_added: Any) -> str:
+    if read.flag(with_added, ("sorts_added",)) and not venue.sorts_params:
+        read.fault(("sorts_added",), "needs `sorted: true` at the top of the file")
+    return "nothing" if not venue.sorts_params else "all" if with_added else "params"
+
+
+def _safe(read: Reading, value: Any) -> str:
+    safe = read.text(value, ("safe",))
+    if not safe.isascii() or _NEVER_SAFE.intersection(safe):
+        read.fault(("safe",), "must be ASCII, and none of & = % + #, which mean something")
+    return safe
+
+
+def _added(read: Reading, name: str, value: Any, known: tuple[str, ...]) -> tuple[Added, ...]:
+    found = []
+    for index, item in enumerate(read.items(value, (name,))):
+        path = (name, index)
+        fields = read.mapping(item, path, ("param", "value", "optional"))
+        param = read.text(fields.get("param"), (*path, "param"))
+        template = read.template(fields.get("value"), (*path, "value"), known)
+        optional = read.flag(fields.get("optional", False), (*path, "optional"))
+        found.append(Added(param, template, optional))
+    return tuple(found)
+
+
+def _digests(read: Reading, value: Any) -> dict[str, Digest]:
+    found: dict[str, Digest] = {}
+    for name, item in read.mapping(value, ("digests",)).items():
+        path = ("digests", name)
+        fields = read.mapping(item, path, ("of", "hash", "written"))
+        known = (*OF_KEYS, *OF_TIME, *OF_REQUEST)
+        if name in known:
+            read.fault(path, "is a token already: choose another name")
+        of = read.template(fields.get("of"), (*path, "of"), known)
+        hashing = read.choice(fields.get("hash"), (*path, "hash"), HASHES)
+        written = read.choice(fields.get("written"), (*path, "written"), (*OUTPUTS, RAW))
+        found[name] = Digest(of, hashing, written)
+    return found
+
+
+def _signature(read: Reading, value: Any) -> str:
+    if value is None:
         return ""
+    fields = read.mapping(value, ("signature",), ("param",))
+    return read.text(fields.get("param"), ("signature", "param"))
 
-    def place(self, section: Mapping[str, Any]) -> dict[str, str]:
-        place = self._mapping(section, "place")
-        for method, where in place.items():
-            if where not in (QUERY, FORM):
-                self.fault(f"place.{method}", f"must be {QUERY} or {FORM}")
-        return place
 
-    def window(self, section: Mapping[str, Any]) -> int:
-        value = section.get("window_ms")
-        if type(value) is int and value > 0:
-            return value
-        self.fault("window_ms", "must be a whole number of milliseconds above 0")
-        return 1
+def _envelope(read: Reading, value: Any, known: tuple[str, ...]) -> Envelope | None:
+    if value is None:
+        return None
+    fields = read.mapping(value, ("envelope",), ("header", "members"))
+    members = read.mapping(fields.get("members"), ("envelope", "members"))
+    known = (*known, "params", "signature", "method", "path", "tail")
+    for name, text in members.items():
+        read.template(text, ("envelope", "members", name), known)
+        if (name == SPREAD and text != PARAMS) or ("{params}" in str(text) and text != PARAMS):
+            read.fault(("envelope", "members", name), f"must be {PARAMS}")
+    if list(members.values()).count(PARAMS) != 1:
+        read.fault(("envelope", "members"), f"must hold {PARAMS} once")
+    header = read.text(fields.get("header", ""), ("envelope", "header"))
+    return Envelope(header, tuple(members.items()))
 
-    def after(self, section: Mapping[str, Any]) -> tuple[Added, ...]:
-        value = section.get("after")
-        items = value if isinstance(value, tuple) else ()
-        good = all(
-            isinstance(item, Mapping)
-            and {"param", "value"} <= item.keys() <= {"param", "value", "optional"}
-            and type(item["param"]) is type(item["value"]) is str
-            and type(item.get("optional", False)) is bool
-            for item in items
+
+def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
+    """Parts that need each other, and what is added: declared, or the kernel denies it all."""
+    tokens = scheme.tokens()
+    if (scheme.envelope is None) != (ENVELOPE not in scheme.place.values()):
+        read.fault(("envelope",), "is there if, and only if, it is a place")
+    if bool(scheme.nonce) != ("nonce" in tokens or bool(scheme.jwt)):
+        read.fault(("nonce",), "is there if, and only if, {nonce} is used")
+    is_told = "signature" in tokens
+    if bool(scheme.signature) == is_told:
+        read.fault(
+            ("signature",), "stands in a parameter, or as {signature} in headers or envelope"
         )
-        if not items or not good:
-            self.fault("after", "must be a list of {param: NAME, value: TEXT, optional: BOOL}")
-            return ()
-        for item in items:
-            if "{" in item["value"] and item["value"] not in (TIMESTAMP, WINDOW):
-                self.fault(f"after.{item['param']}", f"must be {TIMESTAMP}, {WINDOW} or text")
-        return tuple(Added(**item) for item in items)
+    params = {added.param for added in (*scheme.before, *scheme.after)}
+    if scheme.signature:
+        params.add(scheme.signature)
+    if scheme.envelope is not None:
+        params |= {name for name, text in scheme.envelope.members if PARAMS not in (name, text)}
+        params -= {SPREAD}
+    for name in sorted(params - venue.added_params):
+        read.fault((), f"adds parameter {name!r}: declare it in adds.params")
+    headers = {name.lower() for name in scheme.headers}
+    if any(where in CONTENT_TYPES for where in scheme.place.values()) and not _in_header(scheme):
+        headers.add("content-type")
+    if scheme.envelope is not None and scheme.envelope.header:
+        headers.add(scheme.envelope.header.lower())
+    for name in sorted(headers - venue.added_headers):
+        read.fault((), f"adds header {name!r}: declare it in adds.headers")
 
-    def signature(self, section: Mapping[str, Any]) -> str:
-        value = self._mapping(section, "signature")
-        if value.keys() == {"param"}:
-            return value["param"]
-        self.fault("signature", "must be {param: NAME}")
-        return ""
 
-    def headers(self, section: Mapping[str, Any]) -> tuple[str, ...]:
-        headers = self._mapping(section, "headers")
-        for name, value in headers.items():
-            if value != KEY:
-                self.fault(f"headers.{name}", f"must be {KEY}")
-        return tuple(headers)
-
-    def key_only(self, section: Mapping[str, Any]) -> frozenset[str]:
-        value = section.get("key_only", ())
-        if isinstance(value, tuple) and all(type(item) is str for item in value):
-            return frozenset(value)
-        self.fault("key_only", "must be a list of endpoints, for example GET /path")
-        return frozenset()
-
-    def declared(self, scheme: Scheme) -> None:
-        """What is added must be declared, or the kernel denies every signed request."""
-        params = {scheme.signature, *(added.param for added in scheme.after)}
-        for name in sorted(params - self._venue.added_params):
-            self.fault("after", f"adds {name!r}: declare it in adds.params")
-        headers = {name.lower() for name in scheme.headers}
-        if FORM in scheme.place.values():
-            headers.add("content-type")
-        for name in sorted(headers - self._venue.added_headers):
-            self.fault("headers", f"adds {name!r}: declare it in adds.headers")
-
-    def _mapping(self, section: Mapping[str, Any], name: str) -> dict[str, str]:
-        value = section.get(name)
-        if isinstance(value, Mapping) and all(
-            type(key) is type(item) is str for key, item in value.items()
-        ):
-            return dict(value)
-        self.fault(name, "must be a mapping of text to text")
-        return {}
+def _in_header(scheme: Scheme) -> bool:
+    """Whether no place is a body: only the envelope is one, and a header carries it."""
+    bodies = {where for where in scheme.place.values() if where in CONTENT_TYPES}
+    return bodies == {ENVELOPE} and scheme.envelope is not None and bool(scheme.envelope.header)

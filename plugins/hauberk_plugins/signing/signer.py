@@ -1,41 +1,30 @@
-"""`RequestSigner`: signs requests for one venue. Pure: the time comes by argument."""
+"""`RequestSigner`: signs requests for one venue. Pure: the time and nonces come by argument."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Callable
 from typing import Final
 
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import MAX_URL, Pairs, Request, path_of
-from hauberk.secret import Secret
-from hauberk_plugins.signing.encode import encode
-from hauberk_plugins.signing.mac import Mac
-from hauberk_plugins.signing.scheme import FORM, TIMESTAMP, WINDOW, Added, Scheme
+from hauberk_plugins.signing.encode import encode, json_object
+from hauberk_plugins.signing.envelope import enveloped
+from hauberk_plugins.signing.message import Parts, Wording
+from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
+from hauberk_plugins.signing.scheme import CONTENT_TYPES, ENVELOPE, FORM, JSON, QUERY, Scheme
+from hauberk_plugins.signing.times import TIMES
 
-CONTENT_TYPE: Final = ("Content-Type", "application/x-www-form-urlencoded")
-_PRINTABLE: Final = bytes(range(0x21, 0x7F))
-
-
-class _Ready:
-    """Credentials made ready: the MAC's states and the headers. Its repr shows nothing."""
-
-    __slots__ = ("credentials", "form_headers", "mac", "query_headers")
-
-    def __init__(self, scheme: Scheme, credentials: Credentials) -> None:
-        if not credentials.secret:
-            raise SigningError(f"the API secret for {scheme.venue} is empty")
-        self.credentials = credentials
-        self.mac = Mac(scheme.mac, credentials.secret)
-        key = _header_text(scheme.venue, credentials.key)
-        self.query_headers: Pairs = tuple((name, key) for name in scheme.headers)
-        self.form_headers: Pairs = (*self.query_headers, CONTENT_TYPE)
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
 
 
 class RequestSigner:
     """Signs as a venue's scheme says.
 
-    The bytes that are signed are the bytes that are sent: parameters are encoded once, in the
-    caller's order, and the signature is put behind them.
+    The bytes that are signed are the bytes that are sent: parameters are written once, and what
+    goes out is what the message was made of.
 
     Args:
         scheme: From `read_scheme`.
@@ -44,23 +33,37 @@ class RequestSigner:
 
     def __init__(self, scheme: Scheme, window_ms: int | None = None) -> None:
         self._scheme = scheme
-        window = str(scheme.window_ms if window_ms is None else window_ms)
-        self._optional = frozenset(added.param for added in scheme.after if added.optional)
+        window = scheme.window_ms if window_ms is None else window_ms
+        self._window_ns = window * _MS
+        self._constants = {"window_ms": str(window)}
+        added = (*scheme.before, *scheme.after)
+        self._optional = frozenset(one.param for one in added if one.optional)
         self._reserved = frozenset(
-            {scheme.signature, *(added.param for added in scheme.after if not added.optional)}
+            {scheme.signature, *(one.param for one in added if not one.optional)} - {""}
         )
-        self._tails: dict[frozenset[str], str] = {}
-        self._window = window
-        self._signature = f"&{scheme.signature}="
-        self._form_methods = frozenset(m for m, where in scheme.place.items() if where == FORM)
+        self._form = TIMES[scheme.timestamp].write
+        tokens = scheme.tokens()
+        self._has_time, self._has_expiry = "timestamp" in tokens, "expires" in tokens
+        self._wording = Wording(scheme)
         # Paths by method.
         self._keyed: dict[str, set[str]] = {}
         for endpoint in scheme.key_only:
             method, _, path = endpoint.partition(" ")
             self._keyed.setdefault(method, set()).add(path)
-        self._ready: dict[str, _Ready] = {}
+        headers = {*map(str.lower, scheme.headers)}
+        self._says_type = "content-type" in headers
+        if scheme.envelope is not None and scheme.envelope.header:
+            headers.add(scheme.envelope.header.lower())
+        self._set = frozenset(headers | {CONTENT_TYPE.lower()})
+        self._ready: dict[str, Ready] = {}
 
-    def sign(self, request: Request, credentials: Credentials, at_ns: int) -> Request:
+    def sign(
+        self,
+        request: Request,
+        credentials: Credentials,
+        at_ns: int,
+        nonce: Callable[[], str] | None = None,
+    ) -> Request:
         """Sign a request.
 
         Args:
@@ -68,6 +71,7 @@ class RequestSigner:
             credentials: Of its account. What can be computed from them beforehand is kept until
                 another object comes.
             at_ns: Wall clock for the timestamp, nanoseconds since the epoch.
+            nonce: Gives a nonce of the scheme's kind; asked where the scheme wants one.
 
         Returns:
             The request as it is to be sent: `params` empty, everything in `url`, `headers` and
@@ -76,21 +80,49 @@ class RequestSigner:
         Raises:
             SigningError: It cannot be signed as it stands; says what to do, and shows no value.
         """
+        scheme = self._scheme
         given = self._checked(request)
         ready = self._ready.get(request.account)
         if ready is None or ready.credentials is not credentials:
-            ready = self._ready[request.account] = _Ready(self._scheme, credentials)
+            ready = self._ready[request.account] = Ready(scheme, credentials, self._constants)
         keyed = self._keyed.get(request.method)
         if keyed is not None and path_of(request.url) in keyed:
-            return self._placed(request, encode(request.params), ready)
+            return self._unsigned(request, ready.pairs)
         if not self._reserved.isdisjoint(given):
             raise self._taken(request)
-        kept = self._optional.intersection(given)
-        tail = self._tails.get(kept) or self._tail(kept)
-        text = encode(request.params) + tail.replace(TIMESTAMP, str(at_ns // 1_000_000))
-        if not given:
-            text = text[1:]
-        return self._placed(request, text + self._signature + ready.mac.hex(text.encode()), ready)
+        values: dict[str, str] = {}
+        if self._has_time:
+            values["timestamp"] = self._form(at_ns)
+        if self._has_expiry:
+            values["expires"] = self._form(at_ns + self._window_ns)
+        if scheme.jwt:
+            values["at_s"] = str(at_ns // _S)
+        if scheme.nonce:
+            if nonce is None:
+                raise SigningError(f"{scheme.venue} wants a nonce with each request: give one")
+            values["nonce"] = nonce()
+        place = scheme.place[request.method]
+        query_pairs, body_pairs = self._pairs(request, given, ready, values, place)
+        query = encode(query_pairs, scheme.safe)
+        body, envelope = self._body(request, ready, values, place, body_pairs)
+        content_type = self._content_type(place, body)
+        parts = Parts(
+            *(request.method, request.url, query, query_pairs),
+            *(request.params, body, content_type, envelope),
+        )
+        message = self._wording.message(ready, values, parts)
+        values["signature"] = signature = ready.output(ready.algorithm.sign(message))
+        if scheme.signature:
+            written = encode(((scheme.signature, signature),))
+            if place == FORM and not scheme.adds_to_query:
+                body = f"{body}&{written}" if body else written
+            else:
+                query = f"{query}&{written}" if query else written
+        if place == ENVELOPE and not envelope:
+            body = self._enveloped(request, ready, values)
+        url = self._url(request.url, query)
+        headers = request.headers + self._added_headers(ready, values, content_type, envelope)
+        return request.signed(url=url, headers=headers, body=body.encode())
 
     def unsigned(self, request: Request) -> Request:
         """Make a public request ready: parameters where they go, no key, nothing added.
@@ -99,7 +131,25 @@ class RequestSigner:
             SigningError: It cannot be sent as it stands.
         """
         self._checked(request)
-        return self._placed(request, encode(request.params), None)
+        return self._unsigned(request, ())
+
+    def _unsigned(self, request: Request, headers: Pairs) -> Request:
+        place = self._scheme.place[request.method]
+        params = self._sorted(request.params)
+        query, body = "", request.body.decode()
+        if place == QUERY:
+            query = encode(params, self._scheme.safe)
+        elif place == FORM:
+            body = encode(params, self._scheme.safe)
+        elif params:
+            body = json_object(params)
+        if (content_type := self._content_type(place, body)) and not self._is_in_header(place):
+            headers = (*headers, (CONTENT_TYPE, content_type))
+        return request.signed(
+            url=self._url(request.url, query),
+            headers=request.headers + headers,
+            body=body.encode(),
+        )
 
     def _checked(self, request: Request) -> dict[str, str]:
         """Return the parameters by name, or say why they cannot be signed."""
@@ -111,72 +161,146 @@ class RequestSigner:
             )
         if "" in given:
             raise SigningError("a parameter has no name: name it or leave it out")
-        if request.body:
-            raise SigningError(
-                f"{self._scheme.venue} takes no body but its parameters: give them in params, "
-                "and leave body empty"
-            )
-        if request.method not in self._scheme.place:
+        place = self._scheme.place.get(request.method)
+        if place is None:
             methods = ", ".join(self._scheme.place)
             raise SigningError(
                 f"{self._scheme.venue} is not asked with {request.method}: use one of {methods}"
             )
+        if request.body:
+            self._check_body(request, place)
+        if self._wording.is_raw_query and (place == QUERY or request.body):
+            self._check_raw(request.params)
+        if request.headers:
+            self._check_beside(request.headers)
         return given
 
-    def _placed(self, request: Request, text: str, ready: _Ready | None) -> Request:
-        """Put encoded parameters and headers where the method wants them."""
-        url, in_form = request.url, request.method in self._form_methods
-        if text and not in_form:
-            url = f"{url}?{text}"
-            if len(url) > MAX_URL:
+    def _check_body(self, request: Request, place: str) -> None:
+        venue = self._scheme.venue
+        if place not in (JSON, ENVELOPE) or self._is_in_header(place):
+            raise SigningError(
+                f"{venue} takes no body but its parameters: give them in params, and leave body "
+                "empty"
+            )
+        if request.params and place == ENVELOPE:
+            raise SigningError(f"{venue} takes parameters in one place: params, or the body")
+        if request.params and not self._wording.binds_query:
+            raise SigningError(
+                f"{venue} signs no query beside a body: give everything in the body, or in params"
+            )
+        try:
+            request.body.decode()
+        except UnicodeDecodeError:
+            raise SigningError(f"{venue} takes JSON as a body: this one is not UTF-8") from None
+
+    def _check_raw(self, params: Pairs) -> None:
+        """Refuse what would sign like other parameters, where a query is signed unescaped."""
+        for name, value in params:
+            if "&" in value or "&" in name or "=" in name:
                 raise SigningError(
-                    f"with its parameters the URL is longer than {MAX_URL} characters"
+                    f"{self._scheme.venue} signs queries unescaped: a parameter may hold no '&', "
+                    "and its name no '='"
                 )
-        if request.headers:
-            self._check_beside(request.headers, in_form, ready is not None)
-        # From here on nothing fails: a traceback that shows locals would show the key.
-        if ready is not None:
-            headers = ready.form_headers if in_form else ready.query_headers
-        else:
-            headers = (CONTENT_TYPE,) if in_form else ()
-        body = text.encode() if in_form else b""
-        return request.signed(url=url, headers=request.headers + headers, body=body)
 
-    def _tail(self, kept: frozenset[str]) -> str:
-        """What comes behind the caller's parameters when he gives some of it himself."""
-        added = [one for one in self._scheme.after if one.param not in kept]
-        tail = "".join([f"&{encode(((one.param, ''),))}{self._value(one)}" for one in added])
-        self._tails[kept] = tail
-        return tail
+    def _check_beside(self, given: Pairs) -> None:
+        """Refuse a header of the caller's that signing sets."""
+        for name, _ in given:
+            if name.lower() in self._set:
+                raise SigningError(f"header {name} is set by signing: leave it out")
 
-    def _value(self, added: Added) -> str:
-        if added.value == TIMESTAMP:
-            return TIMESTAMP
-        value = self._window if added.value == WINDOW else added.value
-        return encode((("", value),))[1:]
+    def _pairs(
+        self,
+        request: Request,
+        given: dict[str, str],
+        ready: Ready,
+        values: dict[str, str],
+        place: str,
+    ) -> tuple[Pairs, Pairs]:
+        """Return what goes into the query, and what goes into the body."""
+        scheme = self._scheme
+        before = [
+            (one.param, ready.added[one.param].render(values))
+            for one in scheme.before
+            if one.param not in given
+        ]
+        after = [
+            (one.param, ready.added[one.param].render(values))
+            for one in scheme.after
+            if one.param not in given
+        ]
+        params = self._sorted(request.params)
+        in_query = place == QUERY or bool(request.body)
+        if scheme.adds_to_query and not in_query:
+            return self._all((*before, *after)), params
+        pairs = self._all((*before, *params, *after))
+        return (pairs, ()) if in_query else ((), pairs)
+
+    def _sorted(self, params: Pairs) -> Pairs:
+        return params if self._scheme.sorts == "nothing" else tuple(sorted(params))
+
+    def _all(self, pairs: Pairs) -> Pairs:
+        return tuple(sorted(pairs)) if self._scheme.sorts == "all" else pairs
+
+    def _body(
+        self, request: Request, ready: Ready, values: dict[str, str], place: str, pairs: Pairs
+    ) -> tuple[str, str]:
+        """Return the body, and the envelope if a header carries it."""
+        if place == QUERY:
+            return "", ""
+        if place == FORM:
+            return encode(pairs, self._scheme.safe) or self._scheme.empty_body, ""
+        if place == JSON:
+            if request.body:
+                return request.body.decode(), ""
+            return (json_object(pairs) if pairs else self._scheme.empty_body), ""
+        if not self._is_in_header(place):
+            return "", ""
+        self._wording.add_path(values, request.method, request.url)
+        text = self._enveloped(request, ready, values)
+        return "", b64encode(text.encode()).decode()
+
+    def _enveloped(self, request: Request, ready: Ready, values: dict[str, str]) -> str:
+        self._wording.add_path(values, request.method, request.url)
+        inner = request.body.decode() if request.body else json_object(request.params)
+        return enveloped(ready, values, inner)
+
+    def _content_type(self, place: str, body: str) -> str:
+        if place == QUERY or self._is_in_header(place):
+            return ""
+        has_body = body or place == ENVELOPE or self._scheme.typed
+        return CONTENT_TYPES[place] if has_body else ""
+
+    def _is_in_header(self, place: str) -> bool:
+        envelope = self._scheme.envelope
+        return place == ENVELOPE and envelope is not None and bool(envelope.header)
+
+    def _added_headers(
+        self, ready: Ready, values: dict[str, str], content_type: str, envelope: str
+    ) -> Pairs:
+        headers = (
+            ready.pairs
+            if ready.is_constant
+            else tuple([(name, text.render(values)) for name, text in ready.headers])
+        )
+        if envelope and self._scheme.envelope is not None:
+            headers = (*headers, (self._scheme.envelope.header, envelope))
+        if content_type and not self._says_type:
+            return ready.with_content_type(headers, content_type)
+        return headers
+
+    def _url(self, url: str, query: str) -> str:
+        if not query:
+            return url
+        url = f"{url}?{query}"
+        if len(url) > MAX_URL:
+            raise SigningError(f"with its parameters the URL is longer than {MAX_URL} characters")
+        return url
 
     def _taken(self, request: Request) -> SigningError:
         name = next(name for name, _ in request.params if name in self._reserved)
         return SigningError(f"parameter {name!r} is set by signing: leave it out")
 
-    def _check_beside(self, given: Pairs, in_form: bool, is_signed: bool) -> None:
-        """Refuse a header of the caller's that signing sets."""
-        added = [*self._scheme.headers] if is_signed else []
-        taken = {name.lower() for name in (*added, *([CONTENT_TYPE[0]] if in_form else []))}
-        for name, _ in given:
-            if name.lower() in taken:
-                raise SigningError(f"header {name} is set by signing: leave it out")
-
 
 def _repeated(params: Pairs) -> str:
     names = [name for name, _ in params]
     return next(name for name in names if names.count(name) > 1)
-
-
-def _header_text(venue: str, key: Secret) -> str:
-    if not key or key.reveal().translate(None, _PRINTABLE):
-        raise SigningError(
-            f"the API key for {venue} is empty or holds a space, a line's end or another character "
-            "that no header can carry: check what its reference leads to"
-        )
-    return key.reveal().decode("ascii")

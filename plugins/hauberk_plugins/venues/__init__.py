@@ -5,6 +5,8 @@
 
 - `name`, as the file is called; `base_urls`, the only places that its keys sign for;
 - `body`: how a body is read, `form` or `json`;
+- `sorted`: whether parameters are taken sorted by name; `envelope`: what signed parameters stand
+  in where that is neither query nor plain body, `{header: NAME}` or `{member: NAME}`;
 - `adds`: the parameters and headers that signing may add, and the headers that hold keys;
 - `operations`: what each endpoint does, `METHOD /path: operation`. Where that depends on a
   parameter: `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`;

@@ -65,6 +65,13 @@ class Checks:
             kept.append(text)
         return tuple(kept)
 
+    def flag(self, value: Any, path: KeyPath) -> bool:
+        """Return `true` or `false`, or note a problem."""
+        if type(value) is bool:
+            return value
+        self.fault(path, f"must be true or false, not {_kind(value)}")
+        return False
+
     def choice(self, value: Any, path: KeyPath, known: Collection[str]) -> str:
         """Return one of the known words, or note a problem and return the empty text."""
         text = self.text(value, path)

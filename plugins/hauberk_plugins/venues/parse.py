@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hauberk.request import Operation
 from hauberk_plugins.venues.checks import Checks, frozen_deeply
-from hauberk_plugins.venues.venue import BODIES, ByParameter, Endpoint, VenueFile
+from hauberk_plugins.venues.endpoints import Endpoint, alike, read_endpoint
+from hauberk_plugins.venues.envelope import EnvelopeForm
+from hauberk_plugins.venues.venue import BODIES, ByParameter, VenueFile
 
 if TYPE_CHECKING:
     from hauberk.yamlfile import Document, KeyPath
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 #: The sections that other plugins interpret: signing, throttle.
 _OPEN: Final = ("signing", "limits")
 _REQUIRED: Final = ("name", "base_urls", "operations")
-_KEYS: Final = (*_REQUIRED, "body", "adds", "errors", "server_time", *_OPEN)
+_KEYS: Final = (
+    *_REQUIRED,
+    *("body", "sorted", "envelope", "adds", "errors", "server_time"),
+    *_OPEN,
+)
 _ADDS: Final = ("params", "headers", "credential_headers")
 _ERRORS: Final = ("skew", "revoked", "banned", "throttled")
 _UNITS: Final = ("s", "ms", "us", "ns")
@@ -26,7 +32,6 @@ _BASE: Final = re.compile(
     r"(?:https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|http://(?:127\.0\.0\.1|\[::1\]|localhost))"
     r"(?::[0-9]{1,5})?\Z"
 )
-_ENDPOINT: Final = re.compile(r"([A-Z]{1,16}) ((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+/?)\Z")
 
 
 def parse_venue(document: Document) -> VenueFile:
@@ -50,8 +55,11 @@ def parse_venue(document: Document) -> VenueFile:
         added_headers=frozenset(map(str.lower, added["headers"])),
         credential_headers=frozenset(map(str.lower, added["credential_headers"])),
         body=checks.choice(top.get("body", "form"), ("body",), tuple(BODIES)),
+        sorts_params=checks.flag(top.get("sorted", False), ("sorted",)),
+        envelope=_envelope(checks, top),
         operations=_operations(checks, top.get("operations", {})),
         sections=_sections(checks, top),
+        problem=document.problem,
     )
     checks.done()
     return venue
@@ -79,7 +87,18 @@ def _operations(checks: Checks, value: Any) -> dict[Endpoint, Operation | ByPara
             found[endpoint] = _by_parameter(checks, meaning, path)
         else:
             found[endpoint] = _operation(checks, meaning, path)
+    for one, other in alike(found):
+        checks.fault(("operations", " ".join(other)), f"is the same as {' '.join(one)}")
     return found
+
+
+def _envelope(checks: Checks, top: dict[str, Any]) -> EnvelopeForm | None:
+    """Read `{header: X-PAYLOAD}` or `{member: params}`."""
+    if "envelope" not in top:
+        return None
+    parts = checks.only(top["envelope"], ("envelope",), ("header", "member"))
+    texts = {key: checks.text(item, ("envelope", key)) for key, item in parts.items()}
+    return EnvelopeForm(texts.get("header", "").lower(), texts.get("member", ""))
 
 
 def _by_parameter(checks: Checks, value: Any, path: KeyPath) -> ByParameter:
@@ -99,10 +118,9 @@ def _operation(checks: Checks, value: Any, path: KeyPath) -> Operation:
 
 
 def _endpoint(checks: Checks, text: str, path: KeyPath) -> Endpoint | None:
-    if (match := _ENDPOINT.match(text)) is None:
-        checks.fault(path, "must be a method and a path, for example GET /api/v3/time")
-        return None
-    return match[1], match[2]
+    if (endpoint := read_endpoint(text)) is None:
+        checks.fault(path, "must be a method and a path, as GET /api/v3/time or GET /orders/{id}")
+    return endpoint
 
 
 def _sections(checks: Checks, top: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from attrs import field, frozen
 
-from hauberk.errors import InvalidValue
+from hauberk.errors import ConfigProblem, InvalidValue
+from hauberk.keypath import KeyPath
 from hauberk.request import Operation, Pairs, Request
-from hauberk_plugins.venues.wire import FORM, JSON, read_form, read_json
+from hauberk_plugins.venues.endpoints import Endpoint, Endpoints
+from hauberk_plugins.venues.envelope import EnvelopeForm
+from hauberk_plugins.venues.wire import FORM, JSON, read_deeply, read_form, read_json
 
-Endpoint: TypeAlias = tuple[str, str]
 #: How a venue reads bodies, and the content type that says so.
 BODIES: Final = {"form": FORM, "json": JSON}
 
@@ -55,6 +57,8 @@ class VenueFile:
         added_headers: Names of the headers that signing may add, in lower case.
         credential_headers: Names of headers that carry keys or signatures, in lower case.
         body: How the venue reads a body: `form` or `json`.
+        sorts_params: Whether it takes parameters sorted by name.
+        envelope: What its signed parameters stand in, if it has such a thing.
     """
 
     name: str
@@ -63,8 +67,15 @@ class VenueFile:
     added_headers: frozenset[str]
     credential_headers: frozenset[str]
     body: str
+    sorts_params: bool
+    envelope: EnvelopeForm | None
     _operations: Mapping[Endpoint, Operation | ByParameter] = field(repr=False)
     _sections: Mapping[str, Any] = field(repr=False)
+    _problem: Callable[[KeyPath, str], ConfigProblem] = field(repr=False)
+    _endpoints: Endpoints = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_endpoints", Endpoints(self._operations))
 
     def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:
         """Say what an endpoint does.
@@ -79,13 +90,26 @@ class VenueFile:
             What the file says; `UNKNOWN` where it does not, or where the parameters that it
             depends on cannot be read in one way only.
         """
-        found = self._operations.get((method, path), _UNKNOWN)
+        endpoint = self._endpoints.find(method, path)
+        if endpoint is None:
+            return _UNKNOWN
+        found = self._operations[endpoint]
         if type(found) is Operation:
             return found
         try:
-            return found.judge(params + self._read(body))  # type: ignore[union-attr]
+            inside = read_deeply(body) if body and self.body == "json" else self._read(body)
+            return found.judge(params + inside)  # type: ignore[union-attr]
         except InvalidValue:
             return _UNKNOWN
+
+    def endpoint(self, method: str, path: str) -> str:
+        """Return the name of an endpoint in this file, as `GET /orders/{id}`; empty for none."""
+        found = self._endpoints.find(method, path)
+        return "" if found is None else " ".join(found)
+
+    def problem(self, path: KeyPath, message: str) -> ConfigProblem:
+        """Make a problem of a value in this file, with its line."""
+        return self._problem(path, message)
 
     def sent(self, signed: Request) -> Pairs:
         """Read back the parameters of a signed request, first the query's, then the body's.
@@ -95,7 +119,17 @@ class VenueFile:
         """
         url = signed.url
         pairs = read_form(url[url.index("?") + 1 :]) if "?" in url else ()
+        envelope = self.envelope
+        if envelope is not None and (
+            signed.body if not envelope.header else _has(signed, envelope.header)
+        ):
+            return pairs + envelope.read(signed, self.added_params)
         return pairs + self.body_params(signed) if signed.body else pairs
+
+    def carries(self, body: bytes, signed: bytes) -> bool:
+        """Whether a judged body stands unchanged in this venue's envelope around it."""
+        form = self.envelope
+        return form is not None and form.carries(body, signed, self.added_params)
 
     def body_params(self, request: Request) -> Pairs:
         """Read the parameters that a body holds.
@@ -124,3 +158,7 @@ class VenueFile:
         if not body.isascii():
             raise InvalidValue("a form body is ASCII: percent-encode what is not")
         return read_form(body.decode())
+
+
+def _has(signed: Request, header: str) -> bool:
+    return any(name.lower() == header for name, _ in signed.headers)

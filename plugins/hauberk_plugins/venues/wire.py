@@ -59,18 +59,55 @@ def read_json(body: bytes) -> Pairs:
     Raises:
         InvalidValue: It is not a JSON object, or a value is an object or an array.
     """
-    members: Any = None
+    members = _loaded(body)
+    if type(members) is not _Members:
+        raise InvalidValue("body is not a JSON object")
+    return tuple([(name, _word(value)) for name, value in members])
+
+
+def read_deeply(body: bytes) -> Pairs:
+    """Read any JSON as parameters: `{"a": {"b": [1, 2]}}` has `a.b.0` and `a.b.1`.
+
+    Args:
+        body: UTF-8.
+
+    Returns:
+        Names and values in order, as `read_json`; where a name could be read in two ways, it
+        stands there twice.
+
+    Raises:
+        InvalidValue: It is neither a JSON object nor an array.
+    """
+    found: list[tuple[str, str]] = []
+    document = _loaded(body)
+    if not isinstance(document, list):
+        raise InvalidValue("body is not a JSON object")
+    _flatten("", document, found)
+    return tuple(found)
+
+
+def _flatten(name: str, value: Any, found: list[tuple[str, str]]) -> None:
+    if type(value) is _Members:
+        inside = [(str(key), item) for key, item in value]
+    elif type(value) is list:
+        inside = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        found.append((name, _word(value)))
+        return
+    for key, item in inside:
+        _flatten(f"{name}.{key}" if name else key, item, found)
+
+
+def _loaded(body: bytes) -> Any:
     with suppress(ValueError, RecursionError):
-        members = json.loads(
+        return json.loads(
             body.decode(),
             object_pairs_hook=_Members,
             parse_int=str,
             parse_float=str,
             parse_constant=_no_constant,
         )
-    if type(members) is not _Members:
-        raise InvalidValue("body is not a JSON object")
-    return tuple([(name, _word(value)) for name, value in members])
+    return None
 
 
 class _Members(list[tuple[str, Any]]):

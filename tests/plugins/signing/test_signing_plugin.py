@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from hauberk.accounts import Account
-from hauberk.errors import ConfigError, CredentialsMissing, MisuseError, SigningError
+from hauberk.errors import ConfigError, ConfigProblem, CredentialsMissing, MisuseError, SigningError
+from hauberk.keypath import path_text
 from hauberk.ports import Credentials
 from hauberk.request import Operation, Request
 from hauberk.secret import Secret
@@ -92,11 +93,20 @@ def test_rotated_credentials_are_used_from_the_next_request_on(plugin, world):
     assert after.body != before.body
 
 
+def without_a_scheme(name):
+    return SimpleNamespace(
+        name=name,
+        sorts_params=False,
+        section=lambda _: {},
+        problem=lambda path, text: ConfigProblem(f"{name}.yml", 1, path_text(path), text),
+    )
+
+
 def test_an_account_that_a_reload_changed_is_looked_up_anew(plugin, world):
     plugin.sign_request(ORDER)
     world.accounts = {"main": Account("other")}
-    world.used = SimpleNamespace(name="other", section=lambda name: {})
-    with pytest.raises(ConfigError, match="venue file other"):
+    world.used = without_a_scheme("other")
+    with pytest.raises(ConfigError, match=r"other\.yml"):
         plugin.sign_request(ORDER)
     world.accounts = {}
     with pytest.raises(SigningError, match="no account 'main'"):
@@ -109,7 +119,7 @@ def test_an_unknown_account_is_refused(plugin):
 
 
 def test_a_faulty_scheme_stops_the_start(world):
-    world.used = SimpleNamespace(name="demo", section=lambda name: {})
+    world.used = without_a_scheme("demo")
     with pytest.raises(ConfigError):
         SigningPlugin(SigningConfig()).on_start(world)
     world.accounts = {"main": Account("demo", signer="own")}

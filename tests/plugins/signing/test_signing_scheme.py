@@ -6,20 +6,24 @@ from types import SimpleNamespace
 
 import pytest
 
-from hauberk.errors import ConfigError
-from hauberk_plugins.signing.scheme import Added, read_scheme
-from hauberk_plugins.venues.catalogue import VenueCatalogue
+from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.keypath import path_text
+from hauberk_plugins.signing.scheme import read_scheme
+from hauberk_plugins.venues.catalogue import BUILT_IN, VenueCatalogue
 
-BINANCE = VenueCatalogue().venue("binance")
+CATALOGUE = VenueCatalogue()
+BINANCE = CATALOGUE.venue("binance")
 
 
-def venue(**changes):
+def venue(sorts=False, **changes):
     section = {**BINANCE.section("signing"), **changes}
     return SimpleNamespace(
         name="demo",
         added_params=BINANCE.added_params,
         added_headers=BINANCE.added_headers,
+        sorts_params=sorts,
         section=lambda name: {key: item for key, item in section.items() if item is not ...},
+        problem=lambda path, message: ConfigProblem("demo.yml", 7, path_text(path), message),
     )
 
 
@@ -31,42 +35,72 @@ def problems(**changes):
 
 def test_the_scheme_of_binance_is_data():
     scheme = read_scheme(BINANCE)
-    assert scheme.mac == "hmac-sha256"
+    assert scheme.algorithms == {"hmac-sha256": "hex", "ed25519": "base64", "rsa-sha256": "base64"}
     assert scheme.place == {"GET": "query", "DELETE": "query", "POST": "form", "PUT": "form"}
-    assert scheme.after == (
-        Added("recvWindow", "{window_ms}", optional=True),
-        Added("timestamp", "{timestamp_ms}"),
-    )
-    assert (scheme.signature, scheme.headers, scheme.window_ms) == (
+    assert [(one.param, one.optional) for one in scheme.after] == [
+        ("recvWindow", True),
+        ("timestamp", False),
+    ]
+    assert (scheme.signature, list(scheme.headers), scheme.window_ms) == (
         "signature",
-        ("X-MBX-APIKEY",),
+        ["X-MBX-APIKEY"],
         5000,
     )
+
+
+@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_the_scheme_of_every_venue_is_read(name):
+    assert (BUILT_IN / f"{name}.yml").is_file()
+    section = CATALOGUE.venue(name).section("signing")
+    assert "scheme" in section or read_scheme(CATALOGUE.venue(name)).venue == name
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mca": 1}, "venue file demo: signing.mca: unknown field; did you mean 'mac'?"),
-        ({"mac": "hmac-sha265"}, "signing.mac: must be one of hmac-sha256; did you mean"),
-        ({"mac": ...}, "signing.mac: must be one of hmac-sha256"),
-        ({"output": "base32"}, "signing.output: must be one of hex"),
-        ({"message": "{path}"}, "signing.message: must be one of {params}"),
-        ({"place": {"GET": "header"}}, "signing.place.GET: must be query or form"),
-        ({"place": "query"}, "signing.place: must be a mapping of text to text"),
+        ({"algoritms": 1}, "demo.yml:7: signing.algoritms: unknown field; did you mean 'algor"),
+        ({"algorithms": {"hmac-sha265": "hex"}}, "signing.algorithms.hmac-sha265: unknown field"),
+        ({"algorithms": ...}, "signing.algorithms: must be a mapping, not nothing"),
+        ({"algorithms": {}}, "signing.algorithms: names none of hmac-sha256, hmac-sha384"),
+        ({"algorithms": {"ed25519": "base32"}}, "signing.algorithms.ed25519: must be one of hex"),
+        ({"message": "{pth}"}, "signing.message: there is no {pth} here; did you mean 'path'?"),
+        ({"message": "{path"}, "signing.message: a brace belongs to no token"),
+        ({"message": ...}, "signing.message: must be text, not nothing"),
+        ({"message": "{secret}"}, "signing.message: there is no {secret} here"),
+        ({"place": {"GET": "header"}}, "signing.place.GET: must be one of query, form, json"),
+        ({"place": "query"}, "signing.place: must be a mapping"),
         ({"window_ms": 0}, "signing.window_ms: must be a whole number"),
         ({"window_ms": True}, "signing.window_ms: must be a whole number"),
-        ({"after": ()}, "signing.after: must be a list of"),
-        ({"after": ({"param": "timestamp"},)}, "signing.after: must be a list of"),
+        ({"after": "timestamp"}, "signing.after: must be a list"),
+        ({"after": ({"param": "timestamp"},)}, "signing.after.0.value: must be text, not nothing"),
         (
             {"after": ({"param": "timestamp", "value": "{time}"},)},
-            "signing.after.timestamp: must be {timestamp_ms}, {window_ms} or text",
+            "signing.after.0.value: there is no {time} here",
         ),
-        ({"signature": {"header": "X"}}, "signing.signature: must be {param: NAME}"),
-        ({"headers": {"X-MBX-APIKEY": "{secret}"}}, "headers.X-MBX-APIKEY: must be {key}"),
-        ({"key_only": "GET /x"}, "signing.key_only: must be a list of endpoints"),
-        ({"signature": {"param": "sign"}}, "signing.after: adds 'sign': declare it in adds.params"),
-        ({"headers": {"X-Key": "{key}"}}, "adds 'x-key': declare it in adds.headers"),
+        ({"after": ({"param": "a", "value": "b", "optonal": True},)}, "did you mean 'optional'?"),
+        ({"signature": {"header": "X"}}, "signing.signature.header: unknown field"),
+        ({"signature": ...}, "signing.signature: stands in a parameter, or as {signature}"),
+        ({"headers": {"X-MBX-APIKEY": "{secret}"}}, "headers.X-MBX-APIKEY: there is no {secret}"),
+        ({"key_only": "GET /x"}, "signing.key_only: must be a list"),
+        ({"signature": {"param": "sign"}}, "adds parameter 'sign': declare it in adds.params"),
+        ({"headers": {"X-Key": "{key}"}}, "adds header 'x-key': declare it in adds.headers"),
+        ({"safe": "&"}, "signing.safe: must be ASCII, and none of & = % + #"),
+        ({"nonce": "ms"}, "signing.nonce: is there if, and only if, {nonce} is used"),
+        ({"sorts_added": True}, "signing.sorts_added: needs `sorted: true`"),
+        ({"timestamp": "hours"}, "signing.timestamp: must be one of s, ms, us"),
+        ({"place": {"POST": "envelope"}}, "signing.envelope: is there if, and only if"),
+        (
+            {"digests": {"path": {"of": "{body}", "hash": "sha256", "written": "hex"}}},
+            "signing.digests.path: is a token already",
+        ),
+        (
+            {"digests": {"d": {"of": "{body}", "hash": "md5", "written": "hex"}}},
+            "signing.digests.d.hash: must be one of sha256, sha512",
+        ),
+        (
+            {"envelope": {"members": {"a": "{key}"}}},
+            "signing.envelope.members: must hold {params} once",
+        ),
     ],
 )
 def test_a_faulty_scheme_is_refused_with_what_is_wrong(changes, message):
@@ -74,9 +108,9 @@ def test_a_faulty_scheme_is_refused_with_what_is_wrong(changes, message):
 
 
 def test_every_problem_is_listed_at_once():
-    assert len(problems(mac="x", output="y", window_ms=-1).splitlines()) == 3
+    assert len(problems(secret="x", timestamp="y", window_ms=-1).splitlines()) == 3
 
 
 def test_a_venue_without_a_scheme_is_refused():
-    with pytest.raises(ConfigError, match=r"signing\.mac"):
-        read_scheme(SimpleNamespace(name="demo", section=lambda name: {}))
+    with pytest.raises(ConfigError, match=r"signing\.algorithms: must be a mapping, not nothing"):
+        read_scheme(venue(**dict.fromkeys(BINANCE.section("signing"), ...)))

@@ -1,0 +1,123 @@
+"""What is signed: the scheme's message, made of a request as it stands on the wire."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from hauberk.request import Pairs
+from hauberk_plugins.signing.algorithms import OUTPUTS
+from hauberk_plugins.signing.encode import raw
+from hauberk_plugins.signing.jwt import CLAIMS
+from hauberk_plugins.signing.ready import Ready
+from hauberk_plugins.signing.scheme import RAW, Scheme
+
+_HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "sha256": lambda data: hashlib.sha256(data).digest(),
+    "sha512": lambda data: hashlib.sha512(data).digest(),
+}
+
+
+@frozen
+class Parts:
+    """A request on its way to the wire, or back from it, without its signature.
+
+    Attributes:
+        method: In capitals.
+        url: Without a query.
+        query: As sent.
+        query_pairs: The same, decoded.
+        pairs: The parameters, wherever they stand, without what signing adds to an envelope.
+        body: As sent, UTF-8.
+        content_type: What the body is; empty where there is none.
+        envelope: An envelope that a header carries.
+    """
+
+    method: str
+    url: str
+    query: str = ""
+    query_pairs: Pairs = ()
+    pairs: Pairs = ()
+    body: str = ""
+    content_type: str = ""
+    envelope: str = ""
+
+
+class Wording:
+    """Words the messages of one scheme.
+
+    Args:
+        scheme: From `read_scheme`.
+    """
+
+    def __init__(self, scheme: Scheme) -> None:
+        tokens = scheme.tokens() | scheme.message.tokens
+        wanted: list[tuple[str, Callable[[Parts], str]]] = [
+            ("method", lambda parts: parts.method),
+            ("host", lambda parts: parts.url.split("/", 3)[2]),
+            ("path", lambda parts: parts.url[parts.url.index("/", 8) :]),
+            ("tail", self._tail),
+            ("content_type", lambda parts: parts.content_type),
+            ("query", lambda parts: parts.query),
+            ("?query", lambda parts: parts.query and f"?{parts.query}"),
+            ("raw_query", lambda parts: raw(parts.query_pairs)),
+            ("?raw_query", lambda parts: f"?{raw(parts.query_pairs)}" if parts.query_pairs else ""),
+            ("body", lambda parts: parts.body),
+            ("concat", lambda parts: "".join([n + v for n, v in sorted(parts.pairs)])),
+            ("envelope", lambda parts: parts.envelope),
+        ]
+        if scheme.jwt:
+            tokens |= {"method", "host", "path"}
+        self._makers = [(name, make) for name, make in wanted if name in tokens]
+        self._cut = scheme.cut
+        self._claims = CLAIMS[scheme.jwt] if scheme.jwt else None
+        self._digests = [
+            (name, _HASHES[digest.hash], OUTPUTS.get(digest.written))
+            for name, digest in scheme.digests.items()
+        ]
+        self._is_raw = any(digest.written == RAW for digest in scheme.digests.values())
+        #: Whether the message tells these two apart from nothing.
+        self.binds_query = not {"query", "?query", "raw_query", "?raw_query"}.isdisjoint(tokens)
+        self.is_raw_query = not {"raw_query", "?raw_query"}.isdisjoint(tokens)
+
+    def message(self, ready: Ready, values: dict[str, str], parts: Parts) -> bytes:
+        """Return the bytes that are signed.
+
+        Args:
+            ready: The account's credentials.
+            values: `OF_TIME`, as far as the scheme uses them; gains what the message is made of.
+            parts: The request.
+        """
+        for name, make in self._makers:
+            values[name] = make(parts)
+        if self._claims is not None:
+            held = {**values, **ready.held}
+            values["jwt"] = self._claims.write(held, ready.algorithm.name)
+        if not self._digests:
+            return ready.message.render(values).encode()
+        raws: dict[str, bytes] = {}
+        for name, hashing, output in self._digests:
+            digest = hashing(ready.digests[name].render(values).encode())
+            if output is None:
+                raws[name] = digest
+            else:
+                values[name] = output(digest)
+        if not raws:
+            return ready.message.render(values).encode()
+        pieces = ready.message.pieces()
+        found = [piece.encode() for piece in pieces]
+        for index in range(1, len(pieces), 2):
+            name = pieces[index]
+            found[index] = raws[name] if name in raws else values[name].encode()
+        return b"".join(found)
+
+    def add_path(self, values: dict[str, str], method: str, url: str) -> None:
+        """Add what an envelope may hold of the request's method and path."""
+        path = url[url.index("/", 8) :]
+        values |= {"method": method, "path": path, "tail": path.removeprefix(self._cut)}
+
+    def _tail(self, parts: Parts) -> str:
+        return parts.url[parts.url.index("/", 8) :].removeprefix(self._cut)

@@ -1,0 +1,274 @@
+"""`RequestVerifier`: checks a signed request as its exchange would. Pure: time is an argument."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from attrs import field, frozen
+
+from hauberk.errors import HauberkError, InvalidValue
+from hauberk.ports import Credentials, Venue
+from hauberk.request import Pairs, Request
+from hauberk_plugins.signing.algorithms import read_output
+from hauberk_plugins.signing.jwt import CLAIMS
+from hauberk_plugins.signing.message import Parts, Wording
+from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
+from hauberk_plugins.signing.scheme import ENVELOPE, FORM, PARAMS, QUERY, SPREAD, Scheme
+from hauberk_plugins.signing.template import Template
+from hauberk_plugins.signing.times import TIMES
+
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
+#: How far in the future a timestamp may be: clocks differ.
+AHEAD_NS: Final = 1_000 * _MS
+_HELD: Final = ("key", "passphrase", "passphrase_mac")
+
+
+class VerificationFailed(HauberkError):
+    """A request is not one that its exchange would take.
+
+    Attributes:
+        part: `form` (something is missing, twice or unreadable), `key`, `signature` or `time`.
+    """
+
+    def __init__(self, part: str, why: str) -> None:
+        super().__init__(part, why)
+        self.part = part
+        self._why = why
+
+    def __str__(self) -> str:
+        return f"the request does not verify: {self._why}"
+
+
+@frozen
+class Verified:
+    """What a verified request says.
+
+    Attributes:
+        params: The parameters that were signed, without what signing added.
+        at_ns: Its timestamp, nanoseconds since the epoch; `None` where the scheme has none.
+        nonce: Its nonce, for the caller to compare with those before; empty where there is none.
+    """
+
+    params: Pairs = field(repr=False)
+    at_ns: int | None
+    nonce: str
+
+
+class RequestVerifier:
+    """Verifies what `RequestSigner` signs, by the same scheme, and so for every venue.
+
+    For a gateway, an archive or a test: it says whether the account's credentials signed exactly
+    these bytes, and whether the venue would take them at a given time. Nonces it hands back, since
+    only the caller knows those before.
+
+    Args:
+        venue: Reads parameters off the wire.
+        scheme: From `read_scheme`.
+    """
+
+    def __init__(self, venue: Venue, scheme: Scheme) -> None:
+        self._venue = venue
+        self._scheme = scheme
+        self._wording = Wording(scheme)
+        self._added = {one.param: one.value for one in (*scheme.before, *scheme.after)}
+        self._ready: dict[str, Ready] = {}
+
+    def verify(self, signed: Request, credentials: Credentials, at_ns: int | None) -> Verified:
+        """Check a signed request.
+
+        Args:
+            signed: As it was, or is to be, sent.
+            credentials: Of its account. Where the venue takes private keys, the public key in PEM
+                does as well.
+            at_ns: The exchange's clock, nanoseconds since the epoch; `None` for an archive, where
+                every time is as good as another.
+
+        Raises:
+            VerificationFailed: Says what is wrong, and shows no value.
+            SigningError: The credentials are of no use for this venue.
+        """
+        ready = self._ready.get(signed.account)
+        if ready is None or ready.credentials is not credentials:
+            ready = self._ready[signed.account] = Ready(self._scheme, credentials, {})
+        try:
+            return self._verified(signed, ready, at_ns)
+        except (InvalidValue, ValueError) as error:
+            why = str(error) if isinstance(error, InvalidValue) else "a value cannot be read"
+        raise VerificationFailed("form", why)
+
+    def _verified(self, signed: Request, ready: Ready, at_ns: int | None) -> Verified:
+        scheme = self._scheme
+        if signed.params or (place := scheme.place.get(signed.method)) is None:
+            _refuse("form", "it is not signed, or its method is none that the venue takes")
+        values = _Values()
+        base, _, query = signed.url.partition("?")
+        body = signed.body.decode()
+        self._from_headers(signed, values)
+        if scheme.signature:
+            if place == FORM and not scheme.adds_to_query:
+                body = self._signature_off(body, values)
+            else:
+                query = self._signature_off(query, values)
+        url = f"{base}?{query}" if query else base
+        query_pairs = self._venue.sent(signed.signed(url=url, headers=(), body=b""))
+        pairs, envelope = query_pairs, ""
+        if place == ENVELOPE:
+            envelope = self._from_envelope(signed, values)
+            pairs += self._venue.sent(
+                signed.signed(url=base, headers=signed.headers, body=signed.body)
+            )
+        elif body and place != QUERY:
+            pairs += self._body_pairs(signed, base, body)
+        params = self._from_params(pairs, values)
+        parts = Parts(
+            signed.method, base, query, query_pairs,
+            tuple(params), body, _header(signed, CONTENT_TYPE), envelope,
+        )  # fmt: skip
+        self._check_signature(ready, values, parts)
+        self._check_keys(ready, values)
+        at = self._check_time(values, at_ns)
+        return Verified(tuple(params), at, values.get("nonce", ""))
+
+    def _from_headers(self, signed: Request, values: _Values) -> None:
+        for name, template in self._scheme.headers.items():
+            values.take(template, _header(signed, name), f"header {name}")
+        if self._scheme.jwt:
+            for name, value in CLAIMS[self._scheme.jwt].read(values.pop("jwt")).items():
+                values.note(name, value)
+
+    def _signature_off(self, text: str, values: _Values) -> str:
+        """Take the signature, the last parameter, off a query or form."""
+        rest, mark, last = text.rpartition("&")
+        pairs = self._venue.sent(
+            Request("GET", "https://venue.invalid/x").signed(
+                url=f"https://venue.invalid/x?{last}", headers=(), body=b""
+            )
+        )
+        if len(pairs) != 1 or pairs[0][0] != self._scheme.signature:
+            _refuse("form", f"its last parameter is not {self._scheme.signature}")
+        values.note("signature", pairs[0][1])
+        return rest if mark else ""
+
+    def _body_pairs(self, signed: Request, base: str, body: str) -> Pairs:
+        if body == self._scheme.empty_body:
+            return ()
+        try:
+            return self._venue.sent(signed.signed(url=base, headers=(), body=body.encode()))
+        except InvalidValue:
+            # JSON that is no flat object is signed as it stands, and holds nothing that was added.
+            if self._added and not self._scheme.adds_to_query:
+                raise
+            return ()
+
+    def _from_params(self, pairs: Pairs, values: _Values) -> Iterable[tuple[str, str]]:
+        """Take what signing added, and return the rest."""
+        found = [name for name, _ in pairs if name in self._added]
+        if len(set(found)) != len(found):
+            _refuse("form", f"parameter {found[0]} is there twice")
+        for name, value in pairs:
+            if name in self._added:
+                values.take(self._added[name], value, f"parameter {name}")
+        for one in (*self._scheme.before, *self._scheme.after):
+            if one.param not in found:
+                _refuse("form", f"parameter {one.param} is not there")
+        members = () if self._scheme.envelope is None else self._scheme.envelope.members
+        added = {*self._added, *(name for name, _ in members)} - {SPREAD}
+        return [pair for pair in pairs if pair[0] not in added]
+
+    def _from_envelope(self, signed: Request, values: _Values) -> str:
+        envelope = self._scheme.envelope
+        text = (
+            ""
+            if envelope is None
+            else _header(signed, envelope.header)
+            if (envelope.header)
+            else signed.body.decode()
+        )
+        members = json.loads(
+            b64decode(text, validate=True) if envelope and envelope.header else text,
+            object_pairs_hook=_once,
+        )
+        for name, value in () if envelope is None else envelope.members:
+            if PARAMS not in (name, value) and name != SPREAD:
+                found = members.get(name) if type(members) is dict else None
+                if type(found) is not str:
+                    _refuse("form", f"the envelope has no {name}")
+                values.take(Template(value), found, f"member {name}")
+        return text if envelope is not None and envelope.header else ""
+
+    def _check_signature(self, ready: Ready, values: _Values, parts: Parts) -> None:
+        written = values.pop("signature")
+        message = self._wording.message(ready, values, parts)
+        try:
+            output = self._scheme.algorithms[ready.algorithm.name]
+            good = ready.algorithm.verify(message, read_output(output, written))
+        except ValueError:
+            good = False
+        if not good:
+            _refuse("signature", "its signature is not one of this request under this key")
+
+    def _check_keys(self, ready: Ready, values: _Values) -> None:
+        held = ready.held
+        for name in _HELD:
+            if name in values and not hmac.compare_digest(
+                values[name].encode(), held.get(name, "").encode()
+            ):
+                _refuse("key", f"its {name.partition('_')[0]} is another account's")
+
+    def _check_time(self, values: _Values, at_ns: int | None) -> int | None:
+        form = TIMES[self._scheme.timestamp]
+        window_ns = int(values.get("window_ms", self._scheme.window_ms)) * _MS
+        at = None
+        if "at_s" in values:
+            at, window_ns = int(values["at_s"]) * _S, CLAIMS[self._scheme.jwt].window_s * _S
+        if "timestamp" in values:
+            at = form.read(values["timestamp"])
+        if "expires" in values:
+            expires = form.read(values["expires"])
+            at = expires - window_ns if at is None else at
+        if at is not None and at_ns is not None and not -AHEAD_NS <= at_ns - at <= window_ns:
+            _refuse("time", "its time is too far from the exchange's: look at the clock")
+        return at
+
+
+class _Values(dict[str, str]):
+    """Tokens read off a request. The same one may stand in several places, with one value."""
+
+    def take(self, template: Template, text: str, where: str) -> None:
+        """Note what a template's tokens stand for in a text."""
+        found = template.read(text)
+        if found is None:
+            _refuse("form", f"{where} is not there, or not of the form that the venue takes")
+        for token, value in found.items():
+            self.note(token, value)
+
+    def note(self, token: str, value: str) -> None:
+        """Note a token's value."""
+        if self.setdefault(token, value) != value:
+            _refuse("form", f"it has two {token} that differ")
+
+    def __repr__(self) -> str:
+        return "[values of a signed request]"
+
+
+def _header(signed: Request, name: str) -> str:
+    found = [value for key, value in signed.headers if key.lower() == name.lower()]
+    if len(found) > 1:
+        _refuse("form", f"header {name} is there twice")
+    return found[0] if found else ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidValue("the envelope holds a name twice")
+    return found
+
+
+def _refuse(part: str, why: str) -> NoReturn:
+    raise VerificationFailed(part, why)

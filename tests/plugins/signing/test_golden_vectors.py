@@ -1,0 +1,112 @@
+"""Signing against golden vectors, made where ccxt signed the same to the byte.
+
+`tests/peer_signing` makes them and `docs/reference/signing-vectors.md` describes them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hauberk.ports import Credentials
+from hauberk.request import Request
+from hauberk.secret import Secret
+from hauberk_plugins.signing.scheme import read_scheme
+from hauberk_plugins.signing.signer import RequestSigner
+from hauberk_plugins.signing.verifier import RequestVerifier, VerificationFailed
+from hauberk_plugins.venues.catalogue import VenueCatalogue
+
+FOLDER = Path(__file__).parents[2] / "vectors" / "signing"
+FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+CASES = [
+    pytest.param(name, vector, id=f"{name}-{number}")
+    for name, file in FILES.items()
+    for number, vector in enumerate(file["vectors"])
+]
+CATALOGUE = VenueCatalogue()
+
+
+class Overlaid:
+    """A venue with the fields of `signing` that a file of vectors replaces."""
+
+    def __init__(self, venue, overlay):
+        self._venue, self._overlay = venue, overlay
+
+    def __getattr__(self, name):
+        return getattr(self._venue, name)
+
+    def section(self, name):
+        found = self._venue.section(name)
+        return {**found, **self._overlay} if name == "signing" else found
+
+
+def venue_of(name):
+    file = FILES[name]
+    return Overlaid(CATALOGUE.venue(file["venue"]), file["overlay"])
+
+
+def credentials_of(vector):
+    held = vector["credentials"]
+    passphrase = Secret(held["passphrase"]) if "passphrase" in held else None
+    return Credentials(Secret(held["key"]), Secret(held["secret"]), passphrase)
+
+
+def signed_as_written(vector):
+    asked, signed = vector["request"], vector["signed"]
+    headers = tuple(map(tuple, signed["headers"]))
+    return Request(asked["method"], asked["url"]).signed(
+        url=signed["url"], headers=headers, body=signed["body"].encode()
+    )
+
+
+def test_every_venue_has_vectors():
+    schemed = {n for n in CATALOGUE.names() if "scheme" not in CATALOGUE.venue(n).section("signing")}
+    assert schemed == {file["venue"] for file in FILES.values()}
+
+
+@pytest.mark.parametrize(("name", "vector"), CASES)
+def test_it_is_signed_to_the_byte(name, vector):
+    asked = vector["request"]
+    request = Request(
+        asked["method"], asked["url"], tuple(map(tuple, asked["params"])), body=asked.get("body", "")
+    )
+    before = tuple(request)
+    signed = RequestSigner(read_scheme(venue_of(name))).sign(
+        request, credentials_of(vector), vector["time_ns"], lambda: vector["nonce"]
+    )
+    assert signed == signed_as_written(vector)
+    assert tuple(request) == before
+
+
+@pytest.mark.parametrize(("name", "vector"), CASES)
+def test_it_verifies_and_nothing_else_does(name, vector):
+    venue, credentials = venue_of(name), credentials_of(vector)
+    verifier = RequestVerifier(venue, read_scheme(venue))
+    signed = signed_as_written(vector)
+    found = verifier.verify(signed, credentials, vector["time_ns"])
+    params = tuple(map(tuple, vector["request"]["params"]))
+    assert sorted(found.params) == sorted(params)
+    other = Credentials(Secret("another"), credentials.secret, credentials.passphrase)
+    with pytest.raises(VerificationFailed):
+        verifier.verify(signed, other, vector["time_ns"])
+    for changed in _changed(signed):
+        with pytest.raises(VerificationFailed):
+            verifier.verify(changed, credentials, None)
+
+
+def _changed(signed):
+    """The request with one character of each signed part changed."""
+    url, headers, body = signed.url, signed.headers, signed.body
+    if "?" in url:
+        yield signed.signed(url=_flipped(url), headers=headers, body=body)
+    if body:
+        flipped = _flipped(body.decode()).encode()
+        yield signed.signed(url=url, headers=headers, body=flipped)
+
+
+def _flipped(text):
+    at = max(text.rfind("="), text.rfind('"', 0, text.rfind('"'))) + 1
+    at = min(at, len(text) - 1)
+    return text[:at] + ("b" if text[at] == "a" else "a") + text[at + 1 :]
