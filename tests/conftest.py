@@ -8,6 +8,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# What others may write is not obeyed, and tests write configurations as an editor does.
+os.umask(os.umask(0o077) | 0o022)
+
 _FULL = os.environ.get("HAUBERK_SWEEP") == "full"
 
 settings.register_profile(
@@ -19,6 +22,23 @@ settings.register_profile(
 )
 settings.register_profile("sweep", max_examples=500, deadline=None)
 settings.load_profile("sweep" if _FULL else "quick")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network():
+    """Whatever a test sends by itself, it sends on this machine."""
+    from hauberk_plugins.transport.http import HttpTransport
+
+    connected = HttpTransport._connection
+
+    def connection(self, scheme, netloc, timeout_s):
+        if not netloc.startswith(("127.0.0.1", "localhost", "[::1]")):
+            raise OSError(f"{netloc} is not on this machine")
+        return connected(self, scheme, netloc, timeout_s)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HttpTransport, "_connection", connection)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,7 +16,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
-_MARKER: Final = re.compile(r"^% generated: (\w+)$", re.MULTILINE)
+from venuepages import venue_page
+
+_MARKER: Final = re.compile(r"^% generated: (\w+)(?: (\w+))?$", re.MULTILINE)
 #: Paragraphs of a hook's docstring that begin with one of these say what the page shows apart.
 _ROLE: Final = "Role: "
 _FAILURE: Final = "On failure: "
@@ -35,7 +37,11 @@ def expand(text: str) -> str:
     Raises:
         KeyError: A marker names a part that does not exist.
     """
-    return _MARKER.sub(lambda found: PARTS[found[1]](), text)
+    return _MARKER.sub(lambda found: _part(found[1], found[2]), text)
+
+
+def _part(name: str, of: str | None) -> str:
+    return PARTS[name]() if of is None else venue_page(of)
 
 
 # Hooks.

@@ -23,6 +23,7 @@ class Account:
         signer: The plugin that signs for it.
         base_url: A base URL used instead of the venue's own, for a testnet or a sandbox; plain
             http only on loopback.
+        disabled: Whether everything for it is denied, at once and also what waits.
     """
 
     venue: str
@@ -32,3 +33,4 @@ class Account:
     allow: tuple[Operation, ...] = DEFAULT_ALLOW
     signer: str = "signing"
     base_url: str = field(default="")
+    disabled: bool = False

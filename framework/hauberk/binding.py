@@ -12,7 +12,7 @@ from attrs import field, frozen
 from hauberk.accounts import Account
 from hauberk.errors import Denied
 from hauberk.ports import Venue, Venues
-from hauberk.request import Operation, Pairs, Request
+from hauberk.request import Operation, Pairs, Request, base_of
 
 # Unreserved, sub-delimiters but ";", ":" and "@" (RFC 3986, 3.3), and percent-encoded bytes where
 # that is the only spelling: nothing that may stand as it is, capital digits (6.2.2.1), and nothing
@@ -122,11 +122,6 @@ def bind_accounts(accounts: Mapping[str, Account], venues: Venues | None) -> dic
     return bindings
 
 
-def host(url: str) -> str:
-    """Scheme, host and port of a URL that was checked."""
-    return "/".join(url.split("/", 3)[:3])
-
-
 def _is_plain_text(path: str) -> bool:
     """Whether what is encoded beyond ASCII is UTF-8 in the one form that nothing normalises.
 
@@ -149,7 +144,7 @@ def _why(url: str, bases: tuple[str, ...]) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "the URL cannot be read"
-    base = host(url)
+    base = base_of(url)
     if "@" in base:
         return "the URL holds user information before its host"
     if "#" in url:

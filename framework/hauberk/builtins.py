@@ -28,7 +28,11 @@ BUILTINS: Final[dict[str, Builtin]] = {
     "killswitch": Builtin("hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store",)),
     "policy": Builtin("hauberk_plugins.policy.plugin:PolicyPlugin"),
     "throttle": Builtin("hauberk_plugins.throttle.plugin:ThrottlePlugin", ("venues",)),
-    "signing": Builtin("hauberk_plugins.signing.plugin:SigningPlugin", ("sign", "keys", "venues")),
+    "signing": Builtin(
+        "hauberk_plugins.signing.plugin:SigningPlugin",
+        ("sign", "keys", "venues", "store", "transport"),
+    ),
+    "transport": Builtin("hauberk_plugins.transport.plugin:TransportPlugin"),
     "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
     "auth": Builtin("hauberk_plugins.auth.plugin:AuthPlugin", ("authenticate", "sealed", "store")),
 }
@@ -41,6 +45,7 @@ DEFAULT_PORTS: Final[dict[str, str]] = {
     "sealed": "storage",
     "keys": "keys",
     "access": "auth",
+    "transport": "transport",
 }
 #: Ports whose default provider is loaded whoever is granted them.
 ALWAYS: Final = frozenset({"venues", "keys"})

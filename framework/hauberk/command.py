@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hauberk.environment import VARIABLES
+from hauberk.errors import StartFailed
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard
+    from hauberk.plan import Plan
     from hauberk.secret import Secret
 
 Status: TypeAlias = Literal["ok", "warn", "fail"]
@@ -35,12 +37,16 @@ class Command:
             parameter `options: hauberk.cli.Options` for `--config` and `--json`, and returns
             what to print (JSON-able, or `None`).
         capability: What whoever types it needs, for example `vault.write`; empty where anybody
-            may who can read the configuration.
+            may who can read the configuration. For what only some uses of it need, see
+            `hauberk.cli.Options.require`.
+        group: One line about all commands that begin with the same word, for help; of several,
+            the first that has one says it.
     """
 
     name: str
     run: Callable[..., Any]
     capability: str = ""
+    group: str = ""
 
 
 @frozen
@@ -65,35 +71,100 @@ class Started:
     """A plugin that was started for a command, and what provides its ports.
 
     Attributes:
-        plugin: The plugin's instance.
-        guard: The guard around it; it clears nothing.
+        plugin: The plugin's instance; `None` from `whole`.
+        guard: The guard around it; it clears nothing, but for that of `whole`.
+        config: The configuration.
     """
 
     plugin: Any
     guard: Guard
+    config: Path
 
     def provider(self, port: str) -> Any:
         """What provides a port, itself: a command acts for the operator, not for a plugin."""
         return self.guard.kernel.crew.view.provider(port)
 
+    def granted(self, grant: str) -> frozenset[str]:
+        """Return which plugins of the configuration have a grant, started for this or not."""
+        from hauberk.config import read_config
+
+        config = read_config(self.config)
+        return frozenset(name for name in config.names if grant in config.granted(name))
+
 
 @contextmanager
-def started(config: str | Path, name: str) -> Iterator[Started]:
+def started(config: str | Path, name: str, *, is_recorded: bool = True) -> Iterator[Started]:
     """Start one plugin and those that provide its ports, for as long as a command runs.
+
+    The recorders start too, so that they hear what the plugin emits.
 
     Args:
         config: The configuration.
         name: The plugin's name.
+        is_recorded: Whether recorders are to hear of it; not where somebody only looks.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        StartFailed: The plugin, or one that it needs, did not start.
+        StartFailed: The plugin, or one that it needs, did not start; or a required recorder.
     """
-    from hauberk.opening import open_for
+    from hauberk import coredumps
+    from hauberk.opening import load
+    from hauberk.ownloop import brief_guard
 
-    with open_for(config, name) as guard:
-        plugin = next(part.plugin for part, _ in guard.snapshot.parts if part.name == name)
-        yield Started(plugin, guard)
+    coredumps.forbid()
+    plan = load(config)
+    with brief_guard(_around(plan, name, is_recorded=is_recorded)) as guard:
+        part = guard.snapshot.part(name)
+        if part is None:
+            raise StartFailed(name, dict(guard.kernel.crew.skipped)[name])
+        yield Started(part.plugin, guard, Path(config))
+
+
+@contextmanager
+def whole(config: str | Path) -> Iterator[Started]:
+    """Open the whole guard, as for a bot, for as long as a command that clears requests runs.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        StartFailed: A required plugin did not start.
+    """
+    from hauberk.opening import open as open_guard
+
+    with open_guard(config, transient=True) as guard:
+        yield Started(None, guard, Path(config))
+
+
+def _around(plan: Plan, name: str, *, is_recorded: bool) -> Plan:
+    """Leave what one plugin needs, all of it required, and the recorders with what they need."""
+    by_name = {planned.name: planned for planned in plan.planned}
+    if name not in by_name:
+        raise StartFailed(name, dict(plan.skipped).get(name, "it is not listed in `plugins:`"))
+    recorders = {one.name for one in plan.planned if is_recorded and "record" in one.grants}
+    needed = _with_providers(plan, {name})
+    kept = needed | _with_providers(plan, recorders)
+    planned = [
+        # What is required may have no `async def` responder: whether it started is looked at.
+        evolve(one, required=one.required or (one.name in needed and not one.is_async))
+        for one in plan.planned
+        if one.name in kept
+    ]
+    return evolve(plan, planned=planned)
+
+
+def _with_providers(plan: Plan, names: set[str]) -> set[str]:
+    """Return plugins and those that provide their ports, and theirs."""
+    grants = {planned.name: planned.grants for planned in plan.planned}
+    found, waiting = set(names), list(names)
+    while waiting:
+        for port in grants[waiting.pop()] & plan.settings.ports.keys():
+            provider = plan.settings.ports[port]
+            if provider in grants and provider not in found:
+                found.add(provider)
+                waiting.append(provider)
+    return found
 
 
 def session_path(config: str | Path, environ: Mapping[str, str] = VARIABLES) -> Path:

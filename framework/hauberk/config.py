@@ -165,7 +165,7 @@ def read_config(path: str | Path) -> Config:
     Raises:
         ConfigError: The file is missing or is no YAML that could be checked further.
     """
-    return parse_config(read_bytes(path), str(path))
+    return parse_config(read_bytes(path, is_obeyed=True), str(path))
 
 
 def parse_config(content: bytes, file: str) -> Config:

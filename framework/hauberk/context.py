@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hauberk.kernel import Kernel
     from hauberk.keypath import KeyPath
-    from hauberk.lifecycle import View
+    from hauberk.starting import View
 
 _SCOPED: Final = frozenset({"store", "vault", "sealed"})
 

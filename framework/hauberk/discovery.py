@@ -25,7 +25,7 @@ from hauberk.keypath import KeyPath
 from hauberk.plan import Plan, Planned
 from hauberk.registry import check_order
 from hauberk.structure import structure
-from hauberk.written import Written
+from hauberk.written import Written, is_problem
 from hauberk.yamlfile import in_order
 
 GROUP: Final = "hauberk"
@@ -199,12 +199,10 @@ def _own_problems(config: Config, name: str, cls: Any, section: object) -> list[
 
 
 def _own_problem(config: Config, found: Any) -> ConfigProblem:
-    if type(found) is tuple and len(found) == 2:
-        at, message = found
-        is_path = type(at) is tuple and all(type(part) in (str, int) for part in at)
-        if is_path and type(message) is str and message:
-            return config.document.problem(at, masked(message[:1_000]))
-    raise _Unusable("its config_problems says something other than (path, message)")
+    if not is_problem(found):
+        raise _Unusable("its config_problems says something other than (path, message)")
+    at, message = found
+    return config.document.problem(at, masked(message[:1_000]))
 
 
 def _written(config: Config, name: str, section: object) -> Written:
@@ -242,10 +240,9 @@ def _failures(config: Config, failed: list[tuple[str, _Unusable]]) -> Iterator[C
 
 
 def _start_failed(failed: list[tuple[str, _Unusable]]) -> StartFailed:
-    """Make one error of all that cannot be loaded: the first one's, and what it says of others."""
+    """Make one error of all that cannot be loaded."""
     (name, reason), *others = failed
-    told = [str(reason), *(str(StartFailed(other, str(why))) for other, why in others)]
-    return StartFailed(name, "\n".join(told))
+    return StartFailed(name, str(reason), [(other, str(why)) for other, why in others])
 
 
 def _order_problems(config: Config, planned: list[Planned]) -> list[ConfigProblem]:

@@ -19,12 +19,11 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from hauberk.binding import host
 from hauberk.errors import HauberkError
 from hauberk.frames import _CURRENT, Frame
 from hauberk.records import Event, Identity, Incident, Login, Outcome
 from hauberk.registry import Impl
-from hauberk.request import Request, Response
+from hauberk.request import Request, Response, base_of
 from hauberk.verdicts import Deny, Verdict, Wait
 
 log = logging.getLogger("hauberk")
@@ -488,7 +487,7 @@ def _exact(impl: Impl, request: Request, answer: object) -> Verdict:
         return _failed(impl, answer, f"returned a Request whose {problem}")
     if answer.account != request.account or answer.id != request.id:
         return _failed(impl, answer, "changed the request's account or id")
-    if host(answer.url) != host(request.url):
+    if base_of(answer.url) != base_of(request.url):
         return _failed(impl, answer, "changed the request's host")
     # Returning what is already so is no amendment: a guard that clamps need not compare.
     return None if answer == request else answer

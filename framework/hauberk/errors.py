@@ -63,15 +63,25 @@ class PluginRefused(HauberkError):
 
 
 class StartFailed(HauberkError):
-    """A required plugin is missing or did not start, so the kernel does not."""
+    """Required plugins are missing or did not start, so the kernel does not.
 
-    def __init__(self, plugin: str, reason: str) -> None:
-        super().__init__(plugin, reason)
+    Attributes:
+        plugin: The first of them.
+        reason: Why it did not.
+        others: Each of the others, with the reason.
+    """
+
+    def __init__(self, plugin: str, reason: str, others: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(plugin, reason, tuple(others))
         self.plugin = plugin
         self.reason = reason
+        self.others = tuple(others)
 
     def __str__(self) -> str:
-        return f"plugin {self.plugin!r} is required and did not start: {self.reason}"
+        return "\n".join(
+            f"plugin {plugin!r} is required and did not start: {reason}"
+            for plugin, reason in ((self.plugin, self.reason), *self.others)
+        )
 
 
 class MisuseError(HauberkError):

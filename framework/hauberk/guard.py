@@ -79,6 +79,7 @@ class Guard:
             Denied: It may not leave; names the plugin and the reason.
             ReentrancyError: Called from inside a guard.
             ClosedError: The guard is closed or belongs to a parent process.
+            MisuseError: An argument is not of its type.
         """
         return self._left(self._drivers.run(self._clearing(request, timeout_s, off_loop=False)))
 
@@ -96,15 +97,20 @@ class Guard:
                 as sent.
 
         Raises:
-            MisuseError: It was settled before, or cleared by another guard.
+            MisuseError: It was settled before, or cleared by another guard; or an argument is not
+                of its type.
             KeyboardInterrupt: An observer or recorder was interrupted; raised when all have been
                 told.
         """
         self._enter("settle")
+        if type(cleared) is not Cleared:
+            what = type(cleared).__name__
+            raise MisuseError(f"settle takes what clear returned as `cleared`, not {what}")
         if isinstance(response, BaseException):
             response = Response(error=type(response).__name__)
         elif type(response) is not Response:
-            raise MisuseError(f"settle takes a Response or an exception, not {type(response)}")
+            what = type(response).__name__
+            raise MisuseError(f"settle takes a Response or an exception as `response`, not {what}")
         judged = self._unsettled.pop(cleared.id, None)
         if judged is None:
             raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
@@ -256,10 +262,16 @@ class Guard:
             self._kernel.crew.start(self._replan())
 
     def close(self) -> None:
-        """Stop every plugin, last first; nothing is cleared afterwards."""
+        """Stop every plugin, last first; nothing is cleared afterwards.
+
+        Raises:
+            KeyboardInterrupt: One was interrupted as it stopped; raised when all have been stopped.
+        """
         frames.refuse_inside("close")
-        self._kernel.close()
-        self._drivers.close()
+        try:
+            self._kernel.close()
+        finally:
+            self._drivers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -310,11 +322,16 @@ class Guard:
             raise MisuseError(f"clear takes a hauberk.Request, not {type(request).__name__}")
         if timeout_s is None:
             timeout_s = kernel.settings.limits.timeout_s
-        if not 0 <= timeout_s < 1e9:
-            raise MisuseError("timeout_s must be finite and not negative")
+        try:
+            if not 0 <= timeout_s < 1e9:
+                raise MisuseError("timeout_s must be finite and not negative")
+            timeout_ns = int(timeout_s * 1e9)
+        except (TypeError, ValueError):
+            what = f"timeout_s is a number of seconds, not {type(timeout_s).__name__}"
+            raise MisuseError(what) from None
         stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", _UNKNOWN)
         frame = Frame(watch=kernel.watch)
-        return clearing(stamped, int(timeout_s * 1e9), frame=frame, off_loop=off_loop)
+        return clearing(stamped, timeout_ns, frame=frame, off_loop=off_loop)
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:

@@ -77,7 +77,7 @@ class Kernel:
     ) -> None:
         """Put a snapshot in place, and what its plugins look things up in, in one step.
 
-        Whoever began before is asked again.
+        Whoever began before is asked again, and whoever waits at once.
         """
         if settings.mode is Mode.SHADOW and settings is not self.settings:
             log.warning(SHADOW)
@@ -88,6 +88,7 @@ class Kernel:
                 settle()
             self.epoch += 1
         self._limit(settings.limits)
+        self.waking.wake_all()
 
     def _limit(self, limits: KernelLimits) -> None:
         self.responses.deadline_s = limits.responders_s
@@ -95,9 +96,10 @@ class Kernel:
         self.watch.limit(round(limits.warn_after_s * 1e9), round(limits.deny_after_s * 1e9))
 
     def recheck(self) -> None:
-        """Raise the epoch: what has not left yet is asked again."""
+        """Raise the epoch: what has not left yet is asked again, and what waits at once."""
         with self.lock:
             self.epoch += 1
+        self.waking.wake_all()
 
     def leave(self, epoch: int) -> bool:
         """Leave, if nothing has changed since the pass began."""

@@ -7,82 +7,33 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
 from hauberk import dispatch, offloop
 from hauberk.binding import bind_accounts
 from hauberk.context import Context
-from hauberk.dispatch import HookFailed
+from hauberk.dispatch import HookFailed, Interrupts
 from hauberk.errors import (
     ConfigError,
     ConfigProblem,
     HauberkError,
     MisuseError,
     PluginRefused,
-    StartFailed,
 )
-from hauberk.frames import Frame
 from hauberk.hooks import hookimpl
-from hauberk.plan import somewhere
 from hauberk.ports import Venues
 from hauberk.registry import BOTS, FIRST, Part, implementations
-from hauberk.settings import Settings
 from hauberk.snapshot import Hooks, Snapshot, arrange
+from hauberk.starting import Starting, View
 
 if TYPE_CHECKING:
     from hauberk.kernel import Kernel
-    from hauberk.keypath import KeyPath
     from hauberk.plan import Plan, Planned
 
 log = logging.getLogger("hauberk")
 
 #: Names that stand for the kernel and the program itself in what is attributed.
 _RESERVED = frozenset({BOTS, "bot", "kernel"})
-
-
-@frozen(eq=False)
-class View:
-    """The plugins and settings that contexts look ports and accounts up in.
-
-    Attributes:
-        settings: Which plugin provides which port.
-        parts: Grows while plugins start, so that providers serve those after them.
-        problem: Makes a problem of a path in the configuration and what is wrong there.
-    """
-
-    settings: Settings
-    parts: dict[str, tuple[Part, Hooks]] = field(factory=dict)
-    problem: Callable[[KeyPath, str], ConfigProblem] = field(default=somewhere, repr=False)
-
-    def provider(self, port: str) -> object | None:
-        """What provides a port, or `None`."""
-        name = self.settings.ports.get(port)
-        if name is None or name not in self.parts:
-            return None
-        plugin = self.parts[name][0].plugin
-        attribute = getattr(plugin, "provides", {}).get(port)
-        return None if attribute is None else cast(object, getattr(plugin, attribute))
-
-
-@define(eq=False)
-class _Starting:
-    """A crew in the making.
-
-    Attributes:
-        view: What is made so far.
-        skipped: What is left out, with the reason.
-        problems: What plugins found wrong with the configuration.
-        started: What is to be stopped again if the rest fails.
-        contexts: Of what was made, by name.
-        frame: What `on_start` hooks reported and emitted, sent when all is in place.
-    """
-
-    view: View
-    skipped: list[tuple[str, str]]
-    problems: list[ConfigProblem] = field(factory=list)
-    started: list[tuple[Part, Hooks]] = field(factory=list)
-    contexts: dict[str, Context] = field(factory=dict)
-    frame: Frame = field(factory=Frame)
 
 
 class Crew:
@@ -106,10 +57,10 @@ class Crew:
         Raises:
             ConfigError: Plugins cannot use what the configuration says, required or not; lists
                 what all of them found.
-            StartFailed: A required plugin failed.
+            StartFailed: Required plugins failed: all of them, but those whose ports failed.
             PluginRefused: The order does not stand, or a name is taken.
         """
-        starting = _Starting(View(plan.settings, problem=plan.problem), list(plan.skipped))
+        starting = Starting(View(plan.settings, problem=plan.problem), list(plan.skipped))
         try:
             self._start(plan, starting)
         finally:
@@ -144,19 +95,21 @@ class Crew:
         self._change(kept)
 
     def stop(self) -> None:
-        """Stop every plugin, last first."""
+        """Stop every plugin, last first.
+
+        Raises:
+            KeyboardInterrupt: One was interrupted; raised when all have been stopped.
+        """
         self._stop(list(self.view.parts.values()))
 
-    def _start(self, plan: Plan, starting: _Starting) -> None:
+    def _start(self, plan: Plan, starting: Starting) -> None:
         view = starting.view
         try:
             for planned in plan.planned:
                 self._add(planned, starting)
                 if planned.name == view.settings.ports.get("venues"):
                     starting.problems += _venue_problems(view)
-            if starting.problems:
-                found = dict.fromkeys(starting.problems)
-                raise ConfigError(sorted(found, key=lambda problem: (problem.file, problem.line)))
+            starting.check(plan.order)
             snapshot = self._arranged(view, plan.order)
         except BaseException:
             self._stop(starting.started)
@@ -178,13 +131,16 @@ class Crew:
         self.bots = bots
         self._kernel.swap(snapshot, self.view.settings)
 
-    def _add(self, planned: Planned, starting: _Starting) -> None:
+    def _add(self, planned: Planned, starting: Starting) -> None:
         view = starting.view
         provides = [port for port, name in view.settings.ports.items() if name == planned.name]
         if planned.name in view.parts:
             raise PluginRefused(planned.name, "the name is taken")
         if provides or planned.name == FIRST:
             planned = evolve(planned, required=True)
+        if starting.waits(planned):
+            starting.absent.add(planned.name)
+            return
         try:
             item, is_fresh = self._made(planned, provides)
             view.parts[planned.name] = item
@@ -203,7 +159,10 @@ class Crew:
                 return
             reason = error.why if isinstance(error, HookFailed) else _reason(error)
             if planned.required:
-                raise StartFailed(planned.name, reason) from error
+                starting.failed.append((planned.name, reason, error))
+                starting.absent.add(planned.name)
+            if starting.failed:
+                return
             if planned.name in self.view.parts:
                 why = f"it is in place, and what was to replace it did not start: {reason}"
                 raise PluginRefused(planned.name, why) from error
@@ -221,7 +180,7 @@ class Crew:
                 raise PluginRefused(part.name, f"`ports:` names it for {port!r}, which it has not")
         return (part, implementations(part)), kept is None
 
-    def _hand_over(self, item: tuple[Part, Hooks], starting: _Starting) -> None:
+    def _hand_over(self, item: tuple[Part, Hooks], starting: Starting) -> None:
         part, hooks = item
         was = self.view.parts.get(part.name)
         predecessor = was[0].plugin if was is not None else None
@@ -240,9 +199,12 @@ class Crew:
         return arrange([*view.parts.values(), *bots], order, bindings)
 
     def _stop(self, items: list[tuple[Part, Hooks]]) -> None:
+        interrupts = Interrupts()
         for _, hooks in reversed(items):
             if "on_stop" in hooks:
-                self._kernel.contained(hooks["on_stop"])
+                with interrupts:
+                    self._kernel.contained(hooks["on_stop"])
+        interrupts.raise_first()
 
 
 def _venue_problems(view: View) -> list[ConfigProblem]:

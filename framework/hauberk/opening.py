@@ -6,14 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
-
 from hauberk import coredumps, counts, process
 from hauberk.config import read_config
 from hauberk.discovery import configs, discover
-from hauberk.errors import ConfigError, ConfigProblem, StartFailed, UnsafeFile
+from hauberk.errors import ConfigError, ConfigProblem, UnsafeFile
 from hauberk.files import clean_orphans, make_private_folder
 from hauberk.guard import Guard
+from hauberk.ownloop import brief_guard
 from hauberk.plan import Plan
 from hauberk.ports import Clock
 from hauberk.schema import json_schema
@@ -31,7 +30,8 @@ def open(  # noqa: A001 - read as hauberk.open
         path: The configuration.
         clock: Time; the system's unless given.
         transient: For tools that look or sign once: handles no SIGHUP, and makes no state folder
-            and leaves no counts there.
+            and leaves no counts there. Where no event loop runs, it brings one for the plugins
+            that need it.
 
     Returns:
         A guard, to be closed; use it in a `with`.
@@ -44,37 +44,15 @@ def open(  # noqa: A001 - read as hauberk.open
     """
     coredumps.forbid()
     plan = load(path)
+    if transient:
+        return brief_guard(plan, clock=clock, replan=lambda: load(path))
     state = plan.settings.state_dir
-    if state is not None and not transient:
+    if state is not None:
         _make_folder(state, str(path))
         counts.forget_dead(state)
-    guard = Guard(plan, clock=clock, replan=lambda: load(path), publish=not transient)
-    if not transient:
-        process.reload_on_sighup(guard)
+    guard = Guard(plan, clock=clock, replan=lambda: load(path), publish=True)
+    process.reload_on_sighup(guard)
     return guard
-
-
-def open_for(path: str | Path, name: str) -> Guard:
-    """Open a guard around one plugin and those that provide its ports, for a command.
-
-    Raises:
-        ConfigError: The file cannot be used.
-        StartFailed: The plugin is not listed, or one that is needed did not start.
-    """
-    coredumps.forbid()
-    plan = load(path)
-    by_name = {planned.name: planned for planned in plan.planned}
-    if name not in by_name:
-        raise StartFailed(name, dict(plan.skipped).get(name, "it is not listed in `plugins:`"))
-    needed, waiting = {name}, [name]
-    while waiting:
-        for port in by_name[waiting.pop()].grants & plan.settings.ports.keys():
-            provider = plan.settings.ports[port]
-            if provider in by_name and provider not in needed:
-                needed.add(provider)
-                waiting.append(provider)
-    planned = [evolve(one, required=True) for one in plan.planned if one.name in needed]
-    return Guard(evolve(plan, planned=planned))
 
 
 def load(path: str | Path) -> Plan:

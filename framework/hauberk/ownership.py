@@ -42,6 +42,43 @@ def check_folder(path: Path, found: os.stat_result) -> None:
                          f"run: chmod go-w {_quoted(path)}")  # fmt: skip
 
 
+def check_obeyed(path: Path, found: os.stat_result) -> None:
+    """Check that nobody but root can change a file that we obey, or put another in its place.
+
+    A folder open to its group alone, which is what a umask of 002 makes, is let pass.
+
+    Args:
+        path: The file; a link is followed, and must be ours too.
+        found: What was opened under that path.
+
+    Raises:
+        UnsafeFile: Somebody can; says what to run.
+    """
+    path = path.absolute()
+    real = Path(os.path.realpath(path))
+    _check_obeyed(real, found, _OTHERS_WRITE)
+    if (link := path.lstat()) and stat.S_ISLNK(link.st_mode):
+        _check_whose(path, link)
+    for folder in dict.fromkeys((path.parent, real.parent)):
+        is_sticky = (status := folder.stat()).st_mode & stat.S_ISVTX
+        _check_obeyed(folder, status, 0 if is_sticky else stat.S_IWOTH)
+
+
+def _check_obeyed(path: Path, found: os.stat_result, others: int) -> None:
+    _check_whose(path, found)
+    if found.st_mode & others:
+        mode = stat.S_IMODE(found.st_mode)
+        raise UnsafeFile(path, f"others can change it (mode {mode:04o})",
+                         f"look at what it says, then run: chmod go-w {_quoted(path)}")  # fmt: skip
+
+
+def _check_whose(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        whose = f"it belongs to user id {found.st_uid}, who could have us run anything"
+        own = f"chown -h {os.geteuid()} {_quoted(path)}"
+        raise UnsafeFile(path, whose, f"run as that user; or look at what it says, then: {own}")
+
+
 def open_to_others(path: Path, found: os.stat_result) -> UnsafeFile:
     """Return what to raise for a mode that is not as it must be."""
     mode = stat.S_IMODE(found.st_mode)

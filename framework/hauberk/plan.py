@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from hauberk import offloop
 from hauberk.errors import ConfigProblem
-from hauberk.registry import Impl, Part
+from hauberk.registry import Impl, Part, has_async
 from hauberk.settings import Settings
 
 
@@ -33,6 +33,11 @@ class Planned:
     grants: frozenset[str] = frozenset()
     required: bool = False
     origin: str = "built-in"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it has `async def` hooks: it is then to be made where an event loop runs."""
+        return has_async(self.cls)
 
     def make(self, before: Part | None = None) -> Part:
         """Make the plugin.

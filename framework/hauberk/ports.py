@@ -96,6 +96,12 @@ class Venue(Protocol):
         It is what other sections of the file, such as costs, call it.
         """
 
+    def endpoints(self) -> tuple[str, ...]:
+        """The names of all endpoints that the file knows, in its order."""
+
+    def said(self, response: Response) -> str:
+        """What an answer means: `skew`, `revoked`, `banned`, `throttled`, or nothing."""
+
     def section(self, name: str) -> Mapping[str, Any]:
         """A section of the venue file for a plugin to interpret, for example `limits`."""
 
@@ -149,7 +155,10 @@ class Store(Protocol):
     """Durable records, namespaced by plugin, with compare-and-set and transactions."""
 
     def get(self, name: str) -> Record | None:
-        """Return a record, or `None` where there is none; unreadable is a `StoreError`."""
+        """Return a record, or `None` where there is none; unreadable is a `StoreError`.
+
+        Through the port `sealed`, a `SealError` where it is not as it was left.
+        """
 
     def get_many(self, names: Iterable[str]) -> dict[str, Record]:
         """Return those records that are there, by name, all as they stood at one moment."""
@@ -214,8 +223,11 @@ class Rotating(Scoped, Protocol):
     def rotate(self) -> int:
         """Put a fresh key in place, durably, to seal with from here on; return its number."""
 
-    def retire(self) -> int:
-        """Forget every key but the one in place: what was sealed under them cannot be opened.
+    def retire(self, *, unused_s: float = 0) -> int:
+        """Forget keys but the one in place: what was sealed under them cannot be opened.
+
+        Args:
+            unused_s: Only those that have not sealed for so long, seconds; with 0, all.
 
         Returns:
             How many were forgotten.

@@ -8,7 +8,9 @@ from __future__ import annotations
 import getpass
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TextIO
 
 from hauberk.errors import HauberkError, InvalidValue
@@ -17,6 +19,23 @@ from hauberk.secret import Secret
 
 #: Bytes of a line; what is longer is no password, passphrase, code or name.
 MAX_LINE: Final = 8_192
+
+
+_answers: ContextVar[dict[str, Secret] | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Have `Prompts.secret_once` remember what is typed, until the block ends.
+
+    For what runs one command: whoever types it is asked for one thing once, however often it is
+    needed on the way.
+    """
+    token = _answers.set({})
+    try:
+        yield
+    finally:
+        _answers.reset(token)
 
 
 class NothingTyped(HauberkError):
@@ -65,6 +84,18 @@ class Prompts:
             InvalidValue: It is longer than `MAX_LINE`.
         """
         return quietly(f"reading the {what}", lambda: self._one(what, may_be_missing))
+
+    def secret_once(self, what: str) -> Secret:
+        """Ask for a secret, unless it was asked for already since `asking_once` began.
+
+        Raises: as `secret`.
+        """
+        known = _answers.get()
+        if known is None:
+            return self.secret(what)
+        if what not in known:
+            known[what] = self.secret(what)
+        return known[what]
 
     def chosen(self, what: str) -> Secret:
         """Ask for a secret that is being chosen: on a terminal twice, since nobody sees it.

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, Final
 
 import pluggy
@@ -228,7 +229,7 @@ def _check_arguments(part: Part, hook: str, function: Callable[..., Any]) -> Non
 
 def _checked(part: Part, hook: str, function: Callable[..., Any]) -> Impl:
     _check_arguments(part, hook, function)
-    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    is_async = _is_async(function)
     if is_async and hook not in ASYNC_HOOKS:
         raise PluginRefused(
             part.name,
@@ -242,6 +243,21 @@ def _checked(part: Part, hook: str, function: Callable[..., Any]) -> Impl:
         raise PluginRefused(part.name, f"{hook} contains yield: a hook returns its answer")
     is_blocking = bool(getattr(function, "hauberk_blocking", False))
     return Impl(part, hook, function, is_async, is_blocking)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def has_async(cls: object) -> bool:
+    """Whether a class has `async def` hooks, found without running any code of it."""
+    for hook in ASYNC_HOOKS:
+        found = inspect.getattr_static(cls, hook, None)
+        if type(found) is staticmethod or type(found) is classmethod:
+            found = found.__func__
+        if type(found) is FunctionType and _is_async(found):
+            return True
+    return False
 
 
 def _takes_anything(function: Callable[..., Any]) -> bool:

@@ -215,6 +215,11 @@ def path_of(url: str) -> str:
     return url[url.index("/", url.index("//") + 2) :]
 
 
+def base_of(url: str) -> str:
+    """Return scheme, host and port of a URL that was checked."""
+    return "/".join(url.split("/", 3)[:3])
+
+
 def url_problem(url: object) -> str | None:
     """Say why a URL cannot be sent, or `None`."""
     if type(url) is not str or not 0 < len(url) <= MAX_URL:

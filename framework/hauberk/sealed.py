@@ -18,6 +18,8 @@ from hauberk.errors import SealError
 TAG: Final = "!sealed"
 #: Of the vault: values of configurations are sealed for no plugin.
 NAMESPACE: Final = "config"
+#: Beside hauberk.yml, if anything: sealed values of a configuration that was taken over.
+TAKEN_OVER: Final = "config.sealed.yml"
 
 
 @frozen

@@ -168,11 +168,7 @@ class SecureConfig:
         """
         content, document = self._read()
         edited = content.decode()
-        stale = [
-            (at, found)
-            for at, found in document.sealed.items()
-            if not self._needed().is_current(found.blob)
-        ]
+        stale = self._stale(document)
         for at, found in stale:
             fresh = Sealed(found.path, self._sealed(at, self._opened(found, document)))
             edited = put(edited, self._file, at, fresh).text
@@ -180,8 +176,24 @@ class SecureConfig:
             self._write(content, Edited(edited, 1))
         return len(stale)
 
+    def outdated(self) -> int:
+        """Return how many values are sealed under another key than the present one.
+
+        Raises:
+            ConfigError: The file cannot be read.
+            SealError: Nobody can tell.
+        """
+        return len(self._stale(self._read()[1]))
+
+    def _stale(self, document: Document) -> list[tuple[KeyPath, Sealed]]:
+        return [
+            (at, found)
+            for at, found in document.sealed.items()
+            if not self._needed().is_current(found.blob)
+        ]
+
     def _read(self) -> tuple[bytes, Document]:
-        content = read_bytes(self._path)
+        content = read_bytes(self._path, is_obeyed=True)
         return content, read_document(content, self._file)
 
     def _found(self, path: str) -> tuple[Any, Document]:

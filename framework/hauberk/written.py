@@ -33,3 +33,15 @@ class Written:
     accounts: Mapping[str, Mapping[str, Any]] = field(default=_NOTHING)
     provides: frozenset[str] = frozenset()
     folder: Path = Path()
+
+
+def is_problem(found: object) -> bool:
+    """Whether something is what `config_problems` says: a path, and a message that says something.
+
+    Exact types: nothing of a plugin's own is called while it is looked at.
+    """
+    if type(found) is not tuple or len(found) != 2:
+        return False
+    at, message = found
+    is_path = type(at) is tuple and all(type(part) in (str, int) for part in at)
+    return is_path and type(message) is str and bool(message)

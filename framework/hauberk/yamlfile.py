@@ -20,9 +20,10 @@ from ruamel.yaml import events as ev
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.errors import ConfigError, ConfigProblem, UnsafeFile
 from hauberk.keypath import KeyPath as KeyPath
 from hauberk.keypath import path_text
+from hauberk.ownership import check_obeyed
 from hauberk.sealed import TAG, Sealed, sealed_in
 
 MAX_BYTES: Final = 1024 * 1024
@@ -141,27 +142,37 @@ def in_order(problems: Iterable[ConfigProblem]) -> list[ConfigProblem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, *, is_obeyed: bool = False) -> bytes:
     """Read a regular file of at most `MAX_BYTES`; a FIFO or device is refused, not waited for.
 
+    Args:
+        path: The file.
+        is_obeyed: Whether what it says is done: then nobody else may be able to change it.
+
     Raises:
-        ConfigError: It is missing, unreadable, too large or no regular file.
+        ConfigError: It is missing, unreadable, too large or no regular file; or it is obeyed, and
+            others could change it or put another in its place.
     """
+    file = str(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            return _read(descriptor)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("it is not a regular file")
+            if is_obeyed:
+                check_obeyed(Path(path), status)
+            return _read(descriptor, status)
         finally:
             os.close(descriptor)
+    except UnsafeFile as error:
+        file, reason = error.path, f"is not safe to obey: {error.problem}; {error.remedy}"
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    raise ConfigError([ConfigProblem(str(path), 0, "", reason)])
+    raise ConfigError([ConfigProblem(file, 0, "", reason)])
 
 
-def _read(descriptor: int) -> bytes:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is not a regular file")
+def _read(descriptor: int, status: os.stat_result) -> bytes:
     if status.st_size <= MAX_BYTES:
         with os.fdopen(descriptor, "rb", closefd=False) as opened:
             if len(raw := opened.read(MAX_BYTES + 1)) <= MAX_BYTES:

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import generated
 import pytest
+import venuepages
 from page_examples import PAGES, ROOT
 
 import hauberk
@@ -39,6 +40,16 @@ def test_every_hook_is_documented_with_its_role_and_what_a_failure_means() -> No
     sections = text.split("## `on_request`")[1].split("## Ports")[0].split("\n(hook-")
     assert len(sections) == len(HOOKS)
     assert all("**Role.**" in part and "**On failure.**" in part for part in sections)
+
+
+def test_every_venue_has_a_page_made_from_its_file() -> None:
+    pages = {path.stem for path in (DOCS / "reference/venues").glob("*.md")} - {"index"}
+    assert pages == set(venuepages.venue_names())
+    for name in pages:
+        text = page(f"reference/venues/{name}.md")
+        assert f"In `hauberk.yml`: `venue: {name}`." in text
+        assert "## Operations" in text
+        assert "## Signing" in text
 
 
 def test_every_argument_of_every_hook_is_documented() -> None:

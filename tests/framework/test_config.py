@@ -55,7 +55,7 @@ def test_a_whole_file_is_read(read: Read, tmp_path: Path) -> None:
     )
     assert config.problems == ()
     assert config.names == (
-        *("venues", "encryption", "storage", "keys"),
+        *("venues", "encryption", "storage", "keys", "transport"),
         *("killswitch", "policy", "quiet", "throttle", "signing"),
     )
     assert config.settings.mode is Mode.SHADOW
@@ -64,11 +64,12 @@ def test_a_whole_file_is_read(read: Read, tmp_path: Path) -> None:
     assert config.settings.ports == {
         "venues": "venues", "keys": "keys",
         "vault": "encryption", "store": "storage", "sealed": "storage",
+        "transport": "transport",
     }  # fmt: skip
     assert config.settings.accounts["main"].allow == (Operation.READ,)
     assert config.granted("throttle") == {"venues", "store"}
     assert config.granted("quiet") == {"amend"}
-    assert config.granted("signing") == {"sign", "keys", "venues"}
+    assert config.granted("signing") == {"sign", "keys", "venues", "store", "transport"}
     assert config.granted("killswitch") == {"store"}
     assert all(type(grant) is str for grant in config.granted("throttle"))
     assert config.distribution("quiet") == "acme-quiet"

@@ -31,7 +31,7 @@ limits:
   windows:
     - {name: w, kind: rolling, scope: ip, seconds: 1, size: 5, counts: wieght}
   costs: {default: {weight: 1}}
-signing: {mca: hmac-sha256}
+signing: {mesage: "{query}"}
 """
 
 Problems = Callable[[str], list[str]]
@@ -194,7 +194,24 @@ def test_what_all_plugins_find_at_the_start_is_told_together(
     )
     assert "7 throttle.windows.binance.0.counts" in {line.partition(": ")[0] for line in found}
     assert any("limits.windows.0.counts: no endpoint costs any 'wieght'" in line for line in found)
-    assert any("signing.mca: unknown field; did you mean 'mac'?" in line for line in found)
+    assert any("signing.mesage: unknown field; did you mean 'message'?" in line for line in found)
+
+
+def test_a_cost_whose_endpoint_is_misspelt_is_told_with_its_line(
+    start: Problems, tmp_path: Path
+) -> None:
+    costs = "costs: {default: {weight: 1}, 'POST /ordr': {weight: 5}, 'GET /o/{n}': {weight: 5}}"
+    demo = DEMO.replace("wieght", "weight").replace("trade}", "trade, 'GET /o/{id}': read}")
+    (tmp_path / "demo.yml").write_text(demo.replace("costs: {default: {weight: 1}}", costs))
+    found = start(
+        HEAD.replace("venue: binance", "venue: demo") + f"venues: {{folder: {tmp_path}}}\n"
+    )
+    assert [line for line in found if "limits.costs" in line] == [
+        "8 limits.costs.'POST /ordr': no endpoint in `operations` is called so, and the default "
+        "is charged; did you mean 'POST /order'?",
+        "8 limits.costs.'GET /o/{n}': no endpoint in `operations` is called so, and the default "
+        "is charged; did you mean 'GET /o/{id}'?",
+    ]
 
 
 def test_a_venue_file_with_problems_is_told_once_with_its_own_lines(

@@ -70,7 +70,9 @@ def builtin_classes(monkeypatch: pytest.MonkeyPatch) -> None:
         "policy": Builtin(f"{__name__}:KillSwitch"),
         "throttle": Builtin(f"{__name__}:Pacer"),
         "signing": Builtin(f"{__name__}:Missing", ("sign",)),
-        **dict.fromkeys(("logs", "encryption", "auth"), Builtin("no_such_module_of_hauberk:X")),
+        **dict.fromkeys(
+            ("logs", "encryption", "auth", "transport"), Builtin("no_such_module_of_hauberk:X")
+        ),
     }
     assert set(table) == set(builtins.BUILTINS)
     for name, builtin in table.items():

@@ -228,3 +228,48 @@ def test_a_reload_into_shadow_mode_is_as_loud(caplog: pytest.LogCaptureFixture) 
             guard.reload()
             assert guard.kernel.settings.mode is mode
             assert (loud in caplog.text) == (mode is Mode.SHADOW)
+
+
+class Stops(Plugin):
+    """Notes that it was stopped, and may be interrupted meanwhile."""
+
+    def __init__(self, name: str, log: list[str], *, is_interrupted: bool = False) -> None:
+        self.name, self.log, self.is_interrupted = name, log, is_interrupted
+
+    @hookimpl
+    def on_stop(self) -> None:
+        self.log.append(self.name)
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+
+    @hookimpl
+    def on_request(self, request: Request) -> None:
+        return None
+
+
+def test_ctrl_c_while_one_plugin_stops_keeps_no_other_from_stopping() -> None:
+    log: list[str] = []
+    guard = make_guard(
+        ("a", Stops("a", log)),
+        ("b", Stops("b", log, is_interrupted=True)),
+        ("c", Stops("c", log, is_interrupted=True)),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        guard.close()
+    assert log == ["c", "b", "a"]
+    assert guard._drivers._pool._shutdown, "nor are the threads kept"
+    guard.close()
+    assert log == ["c", "b", "a"]
+
+
+def test_ctrl_c_while_a_reload_stops_what_it_took_out_leaves_the_reload_done() -> None:
+    log: list[str] = []
+    before = make_plan(
+        ("a", Stops("a", log)), ("b", Stops("b", log, is_interrupted=True)),
+    )  # fmt: skip
+    with Guard(before, clock=FakeClock(), replan=lambda: make_plan()) as guard:
+        with pytest.raises(KeyboardInterrupt):
+            guard.reload()
+        assert log == ["b", "a"]
+        assert guard.snapshot.part("a") is None
+        guard.clear(ORDER)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pluggy
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hauberk.accounts import Account
 from hauberk.batch import SignedBatch
+from hauberk.context import Context
 from hauberk.errors import ConfigError, Denied, NotGranted, PluginRefused, StartFailed
 from hauberk.guard import Guard
 from hauberk.hooks import HOOKS, Plugin, blocking, hookimpl, hookspec
@@ -683,8 +685,10 @@ def test_an_account_is_signed_for_by_the_signer_that_it_names_and_no_other() -> 
 # Rule 7: discovery, and what a required plugin means.
 
 
-def planned(name: str, cls: Callable[[], object], *, required: bool = False) -> Planned:
-    return Planned(name, cls, required=required, origin="test")
+def planned(
+    name: str, cls: Callable[[], object], *, required: bool = False, grants: Sequence[str] = ()
+) -> Planned:
+    return Planned(name, cls, None, frozenset(grants), required, "test")
 
 
 def plan_with(*extra: Planned) -> Plan:
@@ -726,6 +730,72 @@ def test_a_required_plugin_that_fails_stops_the_start_and_any_other_is_skipped_w
         assert "plugin mine is skipped" in caplog.text
         assert reason in caplog.text
         guard.clear(ORDER)
+
+
+def test_every_required_plugin_that_fails_is_named_with_its_reason() -> None:
+    plan = plan_with(
+        planned("one", _raises, required=True),
+        planned("optional", FailsToStart),
+        planned("two", FailsToStart, required=True),
+    )
+    with pytest.raises(StartFailed) as caught:
+        Guard(plan, clock=FakeClock())
+    assert caught.value.plugin == "one"
+    assert [name for name, _ in caught.value.others] == ["two"]
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("plugin 'one' is required and did not start")
+    assert first.endswith("a broken release")
+    assert second == ("plugin 'two' is required and did not start: raised OSError: no such device")
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_what_only_waits_for_a_port_that_failed_is_not_blamed_for_it_nor_started() -> None:
+    made: list[str] = []
+
+    class Provides(FailsToStart):
+        provides = {"store": "here"}
+        here = None
+
+    class Needs(Quiet):
+        provides = {"vault": "here"}
+        here = None
+
+        def __init__(self) -> None:
+            made.append("needs")
+
+    class NeedsThat(Quiet):
+        def __init__(self) -> None:
+            made.append("needs that")
+
+    plan = plan_with(
+        planned("provides", Provides),
+        planned("needs", Needs, grants=["store"]),
+        planned("needs_that", NeedsThat, required=True, grants=["vault"]),
+        planned("other", FailsToStart, required=True),
+    )
+    ports = {**plan.settings.ports, "store": "provides", "vault": "needs"}
+    plan = evolve(plan, settings=evolve(plan.settings, ports=ports))
+    with pytest.raises(StartFailed) as caught:
+        Guard(plan, clock=FakeClock())
+    assert (caught.value.plugin, [name for name, _ in caught.value.others]) == (
+        "provides", ["other"],
+    )  # fmt: skip
+    assert made == []
+
+
+def test_what_did_not_start_is_told_with_what_is_wrong_in_the_file() -> None:
+    class Finds(Quiet):
+        @hookimpl
+        def on_start(self, context: Context) -> None:
+            raise ConfigError([context.problem(("limit",), "is too small")])
+
+    plan = plan_with(planned("gone", _raises, required=True), planned("finds", Finds))
+    with pytest.raises(ConfigError) as caught:
+        Guard(plan, clock=FakeClock())
+    assert sorted(problem.path for problem in caught.value.problems) == [
+        "finds.limit", "plugins.1",
+    ]  # fmt: skip
+    assert "'gone' is required and did not start" in str(caught.value)
 
 
 def test_a_kill_switch_that_failed_is_not_skipped_whatever_the_list_of_required_says() -> None:

@@ -123,7 +123,7 @@ def test_it_builds_installs_and_is_loaded(written: Path, tmp_path: Path) -> None
     )
     shown = _opened(tmp_path, site)
     assert shown["names"] == [
-        "venues", "encryption", "storage", "keys",
+        "venues", "encryption", "storage", "keys", "transport",
         "killswitch", "policy", "quiet_hours", "throttle", "signing",
     ]  # fmt: skip
     assert (site / "hauberk_quiet_hours" / "py.typed").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -133,8 +135,11 @@ def test_nothing_but_an_answer_is_taken_for_one() -> None:
     with guard:
         cleared = guard.clear(ORDER)
         log.clear()
-        with pytest.raises(MisuseError, match="takes a Response"):
+        with pytest.raises(MisuseError, match=r"takes a Response .* as `response`, not int"):
             guard.settle(cleared, 200)  # type: ignore[arg-type]
+        for wrong in ("text", None, cleared.id, cleared.judged):
+            with pytest.raises(MisuseError, match="what clear returned as `cleared`, not "):
+                guard.settle(wrong, Response(200))  # type: ignore[arg-type]
         assert log == []
         guard.settle(cleared, Response(200))
 
@@ -302,3 +307,8 @@ def test_the_configured_timeout_is_the_default_and_no_other_is_taken() -> None:
         for wrong in (-1, float("inf"), float("nan"), 1e9):
             with pytest.raises(MisuseError, match="finite and not negative"):
                 guard.clear(ORDER, timeout_s=wrong)
+        for odd in ("1", [1], {}, Decimal(1), 1j):
+            with pytest.raises(MisuseError, match="timeout_s is a number of seconds, not "):
+                guard.clear(ORDER, timeout_s=odd)  # type: ignore[arg-type]
+            with pytest.raises(MisuseError, match="timeout_s is a number of seconds, not "):
+                asyncio.run(guard.aclear(ORDER, timeout_s=odd))  # type: ignore[arg-type]

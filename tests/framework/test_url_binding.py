@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hauberk.accounts import Account
-from hauberk.binding import Binding, bind_accounts, host
+from hauberk.binding import Binding, bind_accounts
 from hauberk.errors import Denied, InvalidValue
-from hauberk.request import Operation, Request
+from hauberk.request import Operation, Request, base_of
 from hauberk.testing import OpenVenues, make_guard
 from hauberk.testing.guards import Providers
 from hauberk.testing.ports import OpenVenue
@@ -339,7 +339,7 @@ def test_what_is_accepted_names_the_venue_and_one_path_to_every_reader(url: str)
     parts = urlsplit(url)
     base = next(base for base in BASES if f"{parts.scheme}://{parts.netloc}" == base)
     assert url == base + path
-    assert host(url) == base
+    assert base_of(url) == base
     assert (parts.path, parts.query, parts.fragment) == (path, "", "")
     assert (parts.username, parts.password) == (None, None)
     assert (parts.hostname, parts.port) == (urlsplit(base).hostname, urlsplit(base).port)

@@ -39,7 +39,7 @@ def check_access(capability: str, config: Path) -> str:
         return _owner(found, config)
     with ExitStack() as running:
         try:
-            one = running.enter_context(started(config, provider))
+            one = running.enter_context(started(config, provider, is_recorded=False))
         except ConfigError:
             # Nobody can be asked; and whoever owns the file could mend it with any editor.
             if capability != _MEND:

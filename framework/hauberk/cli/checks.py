@@ -12,10 +12,11 @@ from typing import Final, cast
 
 from hauberk import dispatch
 from hauberk.accounts import DEFAULT_ALLOW
-from hauberk.command import FAIL, OK, WARN, Check, Status
+from hauberk.command import FAIL, OK, WARN, Check
 from hauberk.discovery import installed
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
 from hauberk.guard import Guard
+from hauberk.ownloop import brief_guard
 from hauberk.plan import Plan
 from hauberk.ports import Keys
 from hauberk.settings import Mode
@@ -43,20 +44,16 @@ def all_checks(config: Path, plan: Plan) -> Iterator[Check]:
 
 
 def check_file(config: Path) -> Check:
-    """Whether others could change the configuration, or put another in its place."""
-    what, folder = "configuration", config.absolute().parent
-    for path in (config, folder):
-        found = path.stat()
-        if found.st_uid not in (0, os.geteuid()):
-            return Check(what, FAIL, f"{path} belongs to user id {found.st_uid}",
-                         f"chown it to user id {os.geteuid()}")  # fmt: skip
-        mode = stat.S_IMODE(found.st_mode)
-        if mode & 0o022 and not (path == folder and mode & stat.S_ISVTX):
-            # A folder open to its group alone is what a umask of 002 makes.
-            status: Status = WARN if path == folder and not mode & 0o002 else FAIL
-            others = f"others can change {path} ({mode:04o})"
-            return Check(what, status, others, f"chmod go-w {path}")
-    return Check(what, OK, str(config))
+    """Whether the group could put another configuration in its place.
+
+    Anybody else who could has stopped it from being read: see `hauberk.ownership`.
+    """
+    folder = config.absolute().parent
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & stat.S_IWGRP and not mode & stat.S_ISVTX:
+        group = f"its group can change {folder} ({mode:04o})"
+        return Check("configuration", WARN, group, f"chmod go-w {folder}")
+    return Check("configuration", OK, str(config))
 
 
 def check_state(state: Path) -> Check:
@@ -113,7 +110,7 @@ def check_running(plan: Plan) -> Iterator[Check]:
         ConfigError: A plugin cannot use its section.
     """
     try:
-        guard = Guard(plan)
+        guard = brief_guard(plan)
     except ConfigError:  # every problem has its line, which a check has no place for
         raise
     except HauberkError as error:
@@ -153,6 +150,9 @@ def check_accounts(guard: Guard) -> Iterator[Check]:
     keys = cast("Keys | None", guard.kernel.crew.view.provider("keys"))
     for name, account in accounts.items():
         what, at = f"account {name}", account.base_url or account.venue
+        if account.disabled:
+            yield Check(what, OK, f"at {at}, is disabled")
+            continue
         beyond = [str(operation) for operation in account.allow if operation not in DEFAULT_ALLOW]
         if beyond:
             may = f"at {at}, may {', '.join(beyond)}"

@@ -107,7 +107,7 @@ class _Commands:
         if not named:
             self._add_contributed(line)
 
-    def _add(self, name: str, function: Any) -> None:
+    def _add(self, name: str, function: Any, about: str = "") -> None:
         *group, last = name.split()
         parent = self._app
         for word in group:
@@ -115,13 +115,14 @@ class _Commands:
                 self._groups[word] = App(name=word, help=_GROUPS.get(word, ""))
                 self._app.command(self._groups[word])
             parent = self._groups[word]
+            parent.help = parent.help or about
         parent.command(function, name=last)
 
     def _add_contributed(self, line: Line) -> None:
         from hauberk.cli.contributed import contributed
 
         for one in contributed(line.config, COMMANDS):
-            self._add(one.command.name, one.command.run)
+            self._add(one.command.name, one.command.run, one.command.group)
             self._plugins[one.command.name] = one
 
     def run(self, line: Line) -> Answer:

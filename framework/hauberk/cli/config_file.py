@@ -15,7 +15,7 @@ from hauberk.cli.failure import UsageError
 from hauberk.config import Config, parse_config
 from hauberk.discovery import discover
 from hauberk.errors import ConfigError
-from hauberk.guard import Guard
+from hauberk.ownloop import brief_guard
 from hauberk.ports import Scoped, Vault
 from hauberk.registry import FIRST
 from hauberk.sealed import NAMESPACE
@@ -57,7 +57,7 @@ def vault_of(config: Config) -> Iterator[Vault]:
         )
     plan = discover(_alone(config, name))
     listed = [planned.name for planned in plan.planned if planned.name != FIRST]
-    with Guard(evolve(plan, order=(FIRST, *listed))) as guard:
+    with brief_guard(evolve(plan, order=(FIRST, *listed))) as guard:
         provider = cast(Scoped, guard.kernel.crew.view.provider(PORT))
         yield cast(Vault, provider.scoped(NAMESPACE))
 

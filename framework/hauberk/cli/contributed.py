@@ -16,6 +16,7 @@ from hauberk.command import Command
 from hauberk.errors import HauberkError
 from hauberk.frames import Frame
 from hauberk.opening import load
+from hauberk.ownloop import made
 from hauberk.plan import Planned
 from hauberk.registry import implementations
 
@@ -61,7 +62,7 @@ def contributed(config: Path, taken: Collection[str]) -> Iterator[Contributed]:
 def _asked(planned: Planned) -> list[Any]:
     """Ask one plugin, whatever it does."""
     try:
-        hooks = implementations(planned.make())
+        hooks = implementations(made(planned))
         if "on_commands" not in hooks:
             return []
         return list(dispatch.contained(hooks["on_commands"], frame=Frame()) or ())
@@ -83,6 +84,8 @@ def _objection(command: Any, names: set[str]) -> str:
         return f"{name!r} has a `run` that cannot be called"
     if type(command.capability) is not str:
         return f"{name!r} has a `capability` that is no text"
+    if type(command.group) is not str or not command.group.isprintable():
+        return f"{name!r} has a `group` that is no line of text"
     if name in names:
         return f"the name {name!r} is taken"
     if name.split()[0] in names:

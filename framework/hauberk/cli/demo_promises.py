@@ -61,7 +61,7 @@ class Exchange:
     """What the exchange saw.
 
     Attributes:
-        requests: That arrived.
+        requests: That arrived, but for questions for the time.
         orders: That it took.
         answered_429: How often it had to answer 429 or 418.
         withdrawals: That were made.

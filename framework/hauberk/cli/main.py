@@ -60,8 +60,11 @@ def _answer(line: Line) -> Answer:
     if line.words == _VERSION:  # without the time that reading arguments takes to load
         return Answer({"version": hauberk.__version__}, f"hauberk {hauberk.__version__}")
     from hauberk.cli.commands import run
+    from hauberk.prompts import asking_once
 
-    return run(line)
+    # Whoever types may be asked by what decides whether they may, and again by the command.
+    with asking_once():
+        return run(line)
 
 
 def _failed(error: BaseException, as_json: bool) -> int:

@@ -13,10 +13,10 @@ from attrs import evolve
 from hauberk.cli.answer import Answer, printable, table
 from hauberk.cli.failure import UsageError, unwritable
 from hauberk.cli.guide.leftovers import KEY, STORAGE, Found, User, look
-from hauberk.cli.guide.takeover import SEALED_CONFIG, Row, State, Takeover
+from hauberk.cli.guide.takeover import Row, State, Takeover
 from hauberk.cli.options import Options
 from hauberk.errors import StoreError
-from hauberk.sealed import NAMESPACE
+from hauberk.sealed import NAMESPACE, TAKEN_OVER
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -101,7 +101,7 @@ def _takeover(config: Path, found: Sequence[Found], role: str) -> Iterator[Takeo
             run.provider("sealed").scoped(_KEYS),
             users,
             run.provider("vault").scoped(NAMESPACE),
-            config.parent / SEALED_CONFIG,
+            config.parent / TAKEN_OVER,
         )
 
 

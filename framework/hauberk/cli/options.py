@@ -22,3 +22,21 @@ class Options:
 
     config: Path = Path("hauberk.yml")
     json: bool = False
+
+    def require(self, capability: str) -> str:
+        """Return the name of who types, if they may; for what not every use of a command needs.
+
+        What every use needs is better said by `hauberk.command.Command.capability`.
+
+        Args:
+            capability: For example `user.write`.
+
+        Raises:
+            Denied: They may not; says what to do.
+            ConfigError: The configuration cannot be used, so nobody can tell.
+            StartFailed: What decides did not start.
+            UnsafeFile: The stored token may not be used as it is.
+        """
+        from hauberk.cli.access import check_access
+
+        return check_access(capability, self.config)

@@ -13,6 +13,7 @@ from hauberk.counts import HookCounts, is_running, published
 from hauberk.discovery import installed
 from hauberk.dispatch import told
 from hauberk.opening import load
+from hauberk.ownloop import made
 from hauberk.plan import Plan, Planned
 from hauberk.registry import BOTS, implementations
 
@@ -63,7 +64,7 @@ def _in_order(plan: Plan, counted: list[HookCounts]) -> Iterator[dict[str, Any]]
 def _hooks(planned: Planned) -> tuple[list[str], str]:
     """Return a plugin's hooks, or why it cannot be made."""
     try:
-        return list(implementations(planned.make())), ""
+        return list(implementations(made(planned))), ""
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -39,16 +39,18 @@ ports:
   store: storage
   vault: encryption
   sealed: storage
+  transport: transport
 
 # What each may do beyond objecting: amend, sign, authenticate, record, verify, or use a port.
 grants:
   keys: [sealed]
   storage: [vault]
   encryption: []
+  transport: []
   killswitch: [store]
   policy: []
   throttle: [venues]
-  signing: [sign, keys, venues]
+  signing: [sign, keys, venues, store, transport]
   logs: [record]
 
 # Plugins of others, by distribution; nothing of a distribution that is not named is imported.

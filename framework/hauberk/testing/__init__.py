@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StaticKeys,
     )
     from hauberk.testing.sandbox import RunningSandbox
+    from hauberk.testing.storecontract import STORE_RULES, BrokenStore, check_store
 
 _WHERE = {
     "clock": ("FakeClock",),
@@ -40,11 +41,14 @@ _WHERE = {
         *("PlainSigner", "StaticKeys"),
     ),
     "sandbox": ("RunningSandbox",),
+    "storecontract": ("STORE_RULES", "BrokenStore", "check_store"),
 }
 _LATER = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
     "DEFAULT_URL",
+    "STORE_RULES",
+    "BrokenStore",
     "ConformanceFailed",
     "FakeClock",
     "FixedPrices",
@@ -61,6 +65,7 @@ __all__ = [
     "RunningSandbox",
     "StaticKeys",
     "check_plugin",
+    "check_store",
     "make_guard",
     "make_plan",
 ]

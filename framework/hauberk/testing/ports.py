@@ -15,7 +15,7 @@ from hauberk.errors import ConfigProblem, HauberkError, SealError, StoreConflict
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath, path_text
 from hauberk.ports import Credentials, Record, Store
-from hauberk.request import Operation, Pairs, Request
+from hauberk.request import Operation, Pairs, Request, Response
 from hauberk.secret import Secret
 
 
@@ -221,6 +221,14 @@ class OpenVenue:
         """Every endpoint that is mapped is called as it is."""
         is_known = self.operation(method, path, (), b"") is not Operation.UNKNOWN
         return f"{method} {path}" if is_known else ""
+
+    def endpoints(self) -> tuple[str, ...]:
+        """There are no names."""
+        return ()
+
+    def said(self, response: Response) -> str:
+        """429 is `throttled`, 418 `banned`, 401 `revoked`."""
+        return {429: "throttled", 418: "banned", 401: "revoked"}.get(response.status, "")
 
     def problem(self, path: KeyPath, message: str) -> ConfigProblem:
         """There is no file, and so no line."""

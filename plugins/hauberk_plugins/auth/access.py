@@ -90,7 +90,7 @@ class AccessGate:
             Denied: Nobody; says what to do.
             StoreError, SealError: Nobody can tell.
         """
-        session = None if token is None else self._sessions.validate_session(token)
+        session = self.logged_in(token)
         if session is not None:
             return Who(session.user, session.roles, session)
         if token is None and self._is_before_first_admin():
@@ -103,6 +103,10 @@ class AccessGate:
                 f"user of the machine, or {LOG_IN}",
             )
         raise Denied(NAME, f"nobody is logged in, or the session is over: {LOG_IN}")
+
+    def logged_in(self, token: Secret | None) -> Session | None:
+        """Return the session of a token, if it is one's; raises as `who`, but no `Denied`."""
+        return None if token is None else self._sessions.validate_session(token)
 
     def who_types(self, token: Secret | None) -> Who:
         """Return who types a command: by the token that is kept, else by owning the state folder.

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import hauberk
 from hauberk.cli import Answer, Options
-from hauberk.command import Command, session_path, started
+from hauberk.command import Command, session_path, started, stored_token
 from hauberk.environment import VARIABLES
 from hauberk.prompts import Prompts
 from hauberk.records import Login
 from hauberk_plugins.auth.devices import make_token
 from hauberk_plugins.auth.errors import AuthError
 from hauberk_plugins.auth.kept import device_path, keep, kept
+from hauberk_plugins.auth.names import normalised
 from hauberk_plugins.auth.users import User
+
+if TYPE_CHECKING:
+    from hauberk_plugins.auth.plugin import AuthPlugin
 
 NAME: Final = "auth"
 _SOURCE: Final = "command line"
@@ -69,14 +73,63 @@ def roles(name: str, role: list[str], /, *, options: Options = _DEFAULTS) -> Ans
         return _answer(auth.plugin.auth.set_roles(name, role))
 
 
-def passwd(name: str, /, *, options: Options = _DEFAULTS) -> Answer:
-    """Give a user another password, asked for or read from standard input.
+def passwd(name: str = "", /, *, options: Options = _DEFAULTS) -> Answer:  # noqa: D417
+    """Change your own password, or give another user one.
 
-    The user's sessions end.
+    Your own: asks for the present password, for a code if you have a second factor, and for the
+    password that takes its place; from standard input, they are a line each. Your other sessions
+    end. Another user's, which an admin may: the password alone is asked for, and all sessions of
+    that user end.
+
+    For example:
+        hauberk user passwd
+        hauberk user passwd bob
+
+    Args:
+        name: The user; you, if it is left out.
+    """
+    token = stored_token(options.config)
+    with started(options.config, NAME) as running:
+        auth = running.plugin
+        own = auth.access.logged_in(token)
+        if own is not None and (not name or normalised(name) == own.user):
+            return _own_password(auth, own.user, options)
+        options.require("user.write")
+        if not name:
+            raise AuthError("nobody is logged in: name the user: hauberk user passwd NAME")
+        auth.auth.get(name)  # before anything is typed for nobody
+        return _answer(auth.auth.set_password(name, Prompts().chosen("password")))
+
+
+def _own_password(auth: AuthPlugin, name: str, options: Options) -> Answer:
+    """Change the password of who types."""
+    prompts = Prompts()
+    present = prompts.secret("present password")
+    has_factor = auth.auth.get(name).factor is not None
+    code = prompts.secret("code of the second factor") if has_factor else None
+    chosen = prompts.chosen("password")
+    device = kept(device_path(options.config, VARIABLES, Path.home()))
+    login = Login(name, present, code, source=_SOURCE, device=device)
+    user, session = auth.change_password(login, chosen)
+    if session is not None:
+        keep(session_path(options.config), session)
+    return _answer(user)
+
+
+def rotate_pepper(*, options: Options = _DEFAULTS) -> Answer:
+    """Put a fresh pepper in place: what a thief of the hashes alone lacks to guess passwords.
+
+    Nobody has to do anything: each user's hash is made anew at the next login, and checked as it
+    is until then.
+
+    For example:
+        hauberk user rotate-pepper
     """
     with started(options.config, NAME) as auth:
-        auth.plugin.auth.get(name)  # before anything is typed for nobody
-        return _answer(auth.plugin.auth.set_password(name, Prompts().chosen("password")))
+        left = auth.plugin.auth.rotate_pepper()
+    who = "1 user's hash is" if left == 1 else f"{left} users' hashes are"
+    told = f"A fresh pepper is in place: {who} made anew at the next login."
+    return Answer({"users": left}, told)
 
 
 def second_factor(  # noqa: D417
@@ -155,12 +208,13 @@ def _shown(user: User) -> dict[str, Any]:
 
 
 COMMANDS: Final = (
-    Command("user add", add, "user.write"),
+    Command("user add", add, "user.write", "Add users, and change what they may do."),
     Command("user list", list_users, "user.read"),
     Command("user disable", disable, "user.write"),
     Command("user enable", enable, "user.write"),
     Command("user roles", roles, "user.write"),
-    Command("user passwd", passwd, "user.write"),
+    Command("user passwd", passwd),  # it asks by itself: one's own everybody may change
+    Command("user rotate-pepper", rotate_pepper, "user.write"),
     Command("user second-factor", second_factor, "user.write"),
     Command("login", login),
 )

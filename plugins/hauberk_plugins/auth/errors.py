@@ -25,6 +25,10 @@ class UnknownRole(AuthError):
     """A role that Hauberk does not know."""
 
 
+class ChangedMeanwhile(AuthError):
+    """A user was changed by somebody else in the middle of a change."""
+
+
 class LastAdmin(AuthError):
     """Nobody who may administer would be left."""
 

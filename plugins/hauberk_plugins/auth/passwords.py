@@ -143,6 +143,10 @@ class PasswordHasher:
         wanted = (PEPPERED, self._cost, self._peppers.current().id)
         return (hashed.scheme, hashed.cost, hashed.pepper) != wanted
 
+    def rotate_pepper(self) -> None:
+        """Put a fresh pepper in place; hashes that were made with another are outdated then."""
+        self._peppers.rotate()
+
     def _given(self, against: Hashed, form: Secret) -> Secret:
         """What bcrypt is given of a password."""
         if against.scheme == BARE:

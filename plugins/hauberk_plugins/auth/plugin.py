@@ -13,10 +13,12 @@ from attrs import field, frozen, validators
 
 from hauberk.command import OK, WARN, Check, Command
 from hauberk.context import Context
+from hauberk.errors import Denied
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Identity, Incident, Login, Outcome, Severity
+from hauberk.secret import Secret
 from hauberk.verdicts import Deny
-from hauberk_plugins.auth.access import AccessGate
+from hauberk_plugins.auth.access import NAME, AccessGate
 from hauberk_plugins.auth.delays import Delays
 from hauberk_plugins.auth.enrolment import SecondFactors
 from hauberk_plugins.auth.entry import Entry
@@ -29,6 +31,7 @@ from hauberk_plugins.auth.session_record import SessionLimits
 from hauberk_plugins.auth.sessions import SessionManager
 from hauberk_plugins.auth.steps import Attempt, PasswordStep, RateStep, SecondFactorStep, Step
 from hauberk_plugins.auth.user_auth import UserAuth
+from hauberk_plugins.auth.users import User
 
 #: Of the keyed hash by which names fall into the table of delays; a record of the sealed store.
 DELAYS_KEY: Final = "delays-key"
@@ -125,10 +128,36 @@ class AuthPlugin(Plugin):
         """Have each step judge; what no step denies is a user, who gets a session."""
         with ExitStack() as held:
             attempt = Attempt.of(login, held)
-            for step in self._steps:
-                if (refusal := step.judge(attempt)) is not None:
-                    return self._told(attempt, refusal)
-            return self._let_in(attempt)
+            return self._refused(attempt) or self._let_in(attempt)
+
+    def change_password(self, login: Login, password: Secret) -> tuple[User, Secret | None]:
+        """Give somebody who is logged in another password: every step of a login judges first.
+
+        The sessions of the user end, and one begins in their place.
+
+        Args:
+            login: With the present password and, where there is a second factor, a code.
+            password: The other one.
+
+        Returns:
+            The user, and the session; `None` if the user was changed at once by somebody else.
+
+        Raises:
+            Denied: The present password or the code is not right, or it comes too soon.
+            WeakPassword: The other one is too short, too long or too easy to guess; nothing was
+                counted or used up.
+            ChangedMeanwhile: Somebody else changed the user meanwhile.
+        """
+        self.auth.check_password(login.user, password)
+        with ExitStack() as held:
+            attempt = Attempt.of(login, held)
+            refusal, user = self._refused(attempt), attempt.user
+            if refusal is not None or user is None:
+                refusal = refusal or attempt.refused("unknown")
+                raise Denied(NAME, refusal.reason, refusal.retry_after)
+            user = self.auth.change_password(user, password)
+            self._delays.forgive(attempt.keys)
+        return user, self._begun(user, login.source)
 
     @hookimpl
     def on_incident(self, incident: Incident) -> Outcome | None:
@@ -164,14 +193,28 @@ class AuthPlugin(Plugin):
         if user is None or password is None:
             return self._told(attempt, attempt.refused("unknown"))
         self.auth.settle(user, password, attempt.device)
-        session = self.sessions.create(user.name, user.roles, attempt.source)
-        # After the session is there: whoever takes something from a user writes that first and
-        # ends the sessions then, so one of the two sees the other.
-        if not self.auth.stands(user):
-            self._end_sessions(user.name)
+        session = self._begun(user, attempt.source)
+        if session is None:
             return self._told(attempt, attempt.refused("changed"))
         self._delays.forgive(attempt.keys)
         return Identity(user.name, user.roles, session)
+
+    def _refused(self, attempt: Attempt) -> Deny | None:
+        """Have each step judge; what none refuses is a user."""
+        for step in self._steps:
+            if (refusal := step.judge(attempt)) is not None:
+                return self._told(attempt, refusal)
+        return None
+
+    def _begun(self, user: User, source: str) -> Secret | None:
+        """Begin a session, unless something was taken from the user since it was verified."""
+        session = self.sessions.create(user.name, user.roles, source)
+        # After the session is there: whoever takes something from a user writes that first and
+        # ends the sessions then, so one of the two sees the other.
+        if self.auth.stands(user):
+            return session
+        self._end_sessions(user.name)
+        return None
 
     def _told(self, attempt: Attempt, refusal: Deny) -> Deny:
         """Tell the recorders why; whoever tried learns only what the refusal says."""

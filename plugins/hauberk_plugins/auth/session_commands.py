@@ -129,7 +129,7 @@ def moment(at_ns: int) -> str:
 
 
 COMMANDS: Final = (
-    Command("sessions list", list_sessions, "sessions.read"),
+    Command("sessions list", list_sessions, "sessions.read", "See who is logged in, and end it."),
     Command("sessions revoke", revoke_sessions, "sessions.write"),
     Command("whoami", whoami),
     Command("logout", logout),

@@ -128,7 +128,7 @@ def _shown(token: BotToken, is_over: bool) -> dict[str, Any]:
 
 
 COMMANDS: Final = (
-    Command("token create", create, "token.write"),
+    Command("token create", create, "token.write", "Give bots tokens, and take them back."),
     Command("token rotate", rotate, "token.write"),
     Command("token list", list_tokens, "token.read"),
     Command("token revoke", revoke, "token.write"),

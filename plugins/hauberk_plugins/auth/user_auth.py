@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from hauberk.secret import Secret
 from hauberk_plugins.auth.devices import hash_token, remembered
-from hauberk_plugins.auth.errors import LastAdmin, PepperMissing
+from hauberk_plugins.auth.errors import ChangedMeanwhile, LastAdmin, PepperMissing
 from hauberk_plugins.auth.names import name_at_login, normalised
 from hauberk_plugins.auth.parts import ADMIN, StoreNow, Tell, WallNs
 from hauberk_plugins.auth.passwords import BARE, Hashed, PasswordHasher
@@ -147,12 +147,49 @@ class UserAuth:
             NoSuchUser: There is none.
             WeakPassword: The password is too short, too long or too easy to guess.
         """
-        has_factor = self.get(name).factor is not None
-        check_strength(password, normalised(name), has_factor=has_factor)
+        self.check_password(name, password)
         hashed = self._hasher.hash(password)
         return self._changed(
             name, lambda user: _later(user, password=hashed, devices=()), "password"
         )
+
+    def change_password(self, user: User, password: Secret) -> User:
+        """The same, for a user who has just been verified.
+
+        Args:
+            user: As verified.
+            password: The other one.
+
+        Raises:
+            NoSuchUser, WeakPassword: As `set_password`.
+            ChangedMeanwhile: Somebody else has changed the user since.
+        """
+        self.check_password(user.name, password)
+        hashed = self._hasher.hash(password)
+
+        def changed(stands: User) -> User:
+            if stands.epoch != user.epoch or stands.is_disabled:
+                raise ChangedMeanwhile(f"{user.name!r} was changed by somebody else: log in again")
+            return _later(stands, password=hashed, devices=())
+
+        return self._changed(user.name, changed, "password")
+
+    def check_password(self, name: str, password: Secret) -> None:
+        """Check that a user can be given a password; raises as `set_password`."""
+        user = self.get(name)
+        check_strength(password, user.name, has_factor=user.factor is not None)
+
+    def rotate_pepper(self) -> int:
+        """Put a fresh pepper in place, with which each hash is made anew at the next login.
+
+        Older ones stay, since a hash that was not made anew yet cannot be checked without its own.
+
+        Returns:
+            How many users have such a hash.
+        """
+        self._hasher.rotate_pepper()
+        self._tell("pepper.rotated", {})
+        return sum(self._hasher.is_outdated(user.password) for user in self.users.all())
 
     def get(self, name: str) -> User:
         """Return a user.

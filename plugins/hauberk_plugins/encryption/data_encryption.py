@@ -49,8 +49,8 @@ class DataKeys(Protocol):
     def rotate(self) -> int:
         """Put a fresh key in place."""
 
-    def retire(self) -> int:
-        """Forget all others."""
+    def retire(self, *, unused_s: float = 0) -> int:
+        """Forget others."""
 
     def rewrap(self, source: WrappingKey) -> None:
         """Wrap all under another wrapping key."""
@@ -140,14 +140,19 @@ class DataEncryption:
         """
         return self._ring.rotate()
 
-    def retire(self) -> int:
-        """Forget every data key but the one that seals; return how many were forgotten.
+    def retire(self, *, unused_s: float = 0) -> int:
+        """Forget data keys that do not seal any more; return how many were forgotten.
 
-        What was sealed under them cannot be opened by anybody any more: seal it again first.
+        What was sealed under them can then be opened by nobody but processes that have loaded them
+        before: seal it again first.
+
+        Args:
+            unused_s: Only those that have not sealed for so long, seconds; with 0, all but the
+                one that seals.
 
         Raises: as `rotate`.
         """
-        return self._ring.retire()
+        return self._ring.retire(unused_s=unused_s)
 
     def rewrap(self, source: WrappingKey) -> None:
         """Put the ring under another wrapping key or passphrase.

@@ -92,7 +92,7 @@ class EncryptionPlugin(Plugin):
 def _ask() -> Secret | None:
     """Ask for the passphrase on the terminal; `None` where there is none."""
     prompts = Prompts()
-    return prompts.secret("passphrase of the key ring") if prompts.is_terminal else None
+    return prompts.secret_once("passphrase of the key ring") if prompts.is_terminal else None
 
 
 class _NoRing:
@@ -103,7 +103,7 @@ class _NoRing:
     def __init__(self, why: str) -> None:
         self._why = why
 
-    def _refuse(self, *_: object) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise MisuseError(self._why)
 
     sealing = opening = rotate = retire = rewrap = _refuse

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from attrs import evolve, frozen
 
 from hauberk.errors import UnsafeFile
 from hauberk.files import REAL, FileOperations
+from hauberk_plugins.encryption.dates import date, unused_for
 from hauberk_plugins.encryption.errors import BadRing, EncryptionError, NoKey, WrongKey
 from hauberk_plugins.encryption.kek import DataKey, Kek
 from hauberk_plugins.encryption.ondisk import RingOnDisk, Stamp
@@ -34,7 +34,8 @@ class _Held:
     Attributes:
         file: What its file said.
         kek: What unlocks it.
-        keys: Every data key by number.
+        keys: Every data key by number, those too that another process has retired meanwhile: what
+            was read before that is still to be opened.
         active: The one that seals.
         stamp: What tells whether the file has been written since.
     """
@@ -56,7 +57,8 @@ class KeyRing:
         folder: The state folder.
         source: Where the wrapping key comes from.
         random: Returns that many random bytes.
-        wall_ns: The time, to date keys with; nothing depends on it.
+        wall_ns: The time, to date keys with; nothing depends on it but for how long an old key is
+            kept.
         files: The operating system.
     """
 
@@ -116,7 +118,7 @@ class KeyRing:
             if self._disk.stamp() is None:
                 return self._made().active.number
             held = self._unlocked()
-            if len(held.keys) >= MAX_KEYS:
+            if len(held.file.keys) >= MAX_KEYS:
                 raise BadRing(self.path, f"it holds {MAX_KEYS} data keys already", _RETIRE)
             wrapped, key = self._fresh(held.kek, held.keys)
             keys = (*held.file.keys, wrapped)
@@ -124,20 +126,25 @@ class KeyRing:
             self._write(file, held.kek, {**held.keys, key.number: key})
             return key.number
 
-    def retire(self) -> int:
-        """Forget every data key but the one that seals, and return how many were forgotten.
+    def retire(self, *, unused_s: float = 0) -> int:
+        """Forget data keys that do not seal any more, and return how many were forgotten.
+
+        Other processes keep those which they have loaded until they end.
+
+        Args:
+            unused_s: Only those that have not sealed for so long, seconds; with 0, all but the
+                one that seals.
 
         Raises: as `rotate`.
         """
         with self._writing():
             held = self._unlocked()
-            active = held.active.number
-            keys = tuple(key for key in held.file.keys if key.number == active)
-            file = held.kek.authenticated(evolve(held.file, keys=keys))
-            forgotten = len(held.file.keys) - len(keys)
-            if forgotten:
-                self._write(file, held.kek, {active: held.active})
-            return forgotten
+            old = unused_for(held.file, unused_s, self._wall_ns())
+            if old:
+                keys = tuple(key for key in held.file.keys if key.number not in old)
+                file = held.kek.authenticated(evolve(held.file, keys=keys))
+                self._write(file, held.kek, {key.number: held.keys[key.number] for key in keys})
+            return len(old)
 
     def rewrap(self, source: WrappingKey) -> None:
         """Wrap every data key under another wrapping key; what is sealed stays as it is.
@@ -223,7 +230,10 @@ class KeyRing:
         else:
             kek = self._unlocking.kek_of(file, self.source)
         keys = self._unlocking.data_keys(file, kek)
-        return _Held(file, kek, keys, keys[file.active], stamp or _NEVER)
+        active = keys[file.active]
+        if held is not None and held.file.id == file.id:
+            keys = {**held.keys, **keys}
+        return _Held(file, kek, keys, active, stamp or _NEVER)
 
     def _made(self) -> _Held:
         """Make the first ring of this folder."""
@@ -241,7 +251,7 @@ class KeyRing:
             number = int.from_bytes(self._random(4), "big")
             if number and number not in taken:
                 wrapped, key = kek.make(number, self._random)
-                return WrappedKey(number, _date(self._wall_ns()), wrapped), key
+                return WrappedKey(number, date(self._wall_ns()), wrapped), key
         raise EncryptionError("the source of randomness repeats itself", "mend the machine")
 
     def _wrapped_again(self, key: WrappedKey, old: Kek, kek: Kek) -> WrappedKey:
@@ -257,11 +267,3 @@ class KeyRing:
         stamp = self._disk.write(file, replace=replace)
         self._held = _Held(file, kek, keys, keys[file.active], stamp)
         return self._held
-
-
-def _date(wall_ns: int) -> str:
-    """Return a date, or nothing where the clock shows what no calendar has."""
-    try:
-        return datetime.fromtimestamp(wall_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return ""

@@ -5,20 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from shlex import quote
 from typing import Final
 
 from attrs import frozen
 
 from hauberk.accounts import Account
-from hauberk.errors import CredentialsMissing
+from hauberk.errors import CredentialsMissing, UnsafeFile
+from hauberk.files import read_private
+from hauberk.oskeyring import SERVICE, Entry, look_up
 from hauberk.ports import Credentials
+from hauberk.quiet import quietly
 from hauberk.secret import Secret
 from hauberk_plugins.keys.dotenv import Dotenv
-from hauberk_plugins.keys.reference import Kind, Reference, read_reference
+from hauberk_plugins.keys.reference import AVAILABLE, Kind, Reference, read_reference
 
 #: How long what was found is taken to stand before it is looked for again.
 FRESH_NS: Final = 1_000_000_000
+#: The same where the operating system's keyring has to be asked, which takes milliseconds.
+KEYRING_FRESH_NS: Final = 30_000_000_000
+#: A larger file holds no key.
+_MAX_FILE: Final = 64 * 1024
 
 
 def _no_vault(names: Sequence[str]) -> None:  # noqa: ARG001 - none of them is there
@@ -37,7 +45,7 @@ class APIKeyManager:
 
     A variable is looked for in the environment first, then in each dotenv file; a file is opened
     only for what the places before it lack, and the vault only for references to it. A rotation is
-    seen within a second, a changed account at once.
+    seen within a second (30 s in the operating system's keyring), a changed account at once.
 
     Args:
         accounts: Gives the accounts by name as they now stand.
@@ -46,6 +54,8 @@ class APIKeyManager:
         dotenv: Dotenv files, in order.
         vault: Gives those of some sealed records that are there, all as of one moment; `None`
             where there is no vault.
+        folder: Where relative paths of `file:PATH` start.
+        keyring: Looks an entry of the operating system's keyring up.
     """
 
     def __init__(
@@ -55,7 +65,12 @@ class APIKeyManager:
         environ: Mapping[str, str],
         dotenv: Sequence[Dotenv] = (),
         vault: Callable[[Sequence[str]], Mapping[str, Secret] | None] = _no_vault,
+        *,
+        folder: Path = Path(),
+        keyring: Callable[[str], Entry] = look_up,
     ) -> None:
+        self._folder = folder
+        self._keyring = keyring
         self._accounts = accounts
         self._monotonic_ns = monotonic_ns
         self._environ = environ
@@ -87,6 +102,11 @@ class APIKeyManager:
     def _resolved(self, name: str, account: Account | None) -> Credentials:
         if account is None:
             raise CredentialsMissing(name, "the account", ("hauberk.yml",), "add the account")
+        if account.disabled:
+            remedy = "set `disabled: false` once its key is to be used again"
+            raise CredentialsMissing(
+                name, "the account is disabled: its key", ("hauberk.yml",), remedy
+            )
         now_ns = self._monotonic_ns()
         references = self._references(name, account)
         # Each place is read once, so that a key is never paired with another rotation's secret.
@@ -101,7 +121,9 @@ class APIKeyManager:
         held = self._held.get(name)
         if held is not None and held.credentials == found:
             found = held.credentials
-        self._held[name] = _Held(account, found, now_ns + FRESH_NS)
+        is_slow = any(one.kind is Kind.KEYRING for one in references.values())
+        fresh_ns = KEYRING_FRESH_NS if is_slow else FRESH_NS
+        self._held[name] = _Held(account, found, now_ns + fresh_ns)
         return found
 
     def _references(self, name: str, account: Account) -> dict[str, Reference]:
@@ -134,6 +156,10 @@ class APIKeyManager:
                 return secret
             remedy = f"run: hauberk vault put {quote(name)}"
             raise CredentialsMissing(account, str(reference), ("the vault",), remedy)
+        if reference.kind is Kind.KEYRING:
+            return self._from_keyring(account, reference)
+        if reference.kind is Kind.FILE:
+            return self._from_file(account, reference)
         looked_in = ["the environment"]
         if value := self._environ.get(name):
             # Bytes that are not UTF-8 come as lone surrogates; an encoding error would carry them.
@@ -143,3 +169,31 @@ class APIKeyManager:
             if (secret := read(file).get(name)) is not None:
                 return secret
         raise CredentialsMissing(account, str(reference), looked_in)
+
+    def _from_keyring(self, account: str, reference: Reference) -> Secret:
+        entry = self._keyring(reference.name)
+        if entry.value is not None:
+            return entry.value
+        if not entry.is_there:
+            remedy = f"{entry.why}; or keep it elsewhere: {', '.join(AVAILABLE)}"
+        else:
+            why = f"{entry.why}; " if entry.why else ""
+            remedy = f"{why}run: keyring set {SERVICE} {quote(reference.name)}"
+        places = entry.places or ("the keyring",)
+        raise CredentialsMissing(account, str(reference), places, remedy)
+
+    def _from_file(self, account: str, reference: Reference) -> Secret:
+        path = self._folder / reference.name
+        try:
+            found = quietly(
+                f"reading {path}", lambda: Secret(read_private(path, _MAX_FILE).strip())
+            )
+        except UnsafeFile as error:
+            remedy = f"{error.problem}; {error.remedy}"
+        except OSError as error:
+            remedy = f"it cannot be read: {error.strerror}"
+        else:
+            if found:
+                return found
+            remedy = "it is empty: put the key into it"
+        raise CredentialsMissing(account, str(reference), (str(path),), remedy)

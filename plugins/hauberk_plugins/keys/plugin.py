@@ -1,4 +1,4 @@
-"""The plugin `keys`: provides the port of that name from environment, dotenv file and vault."""
+"""The plugin `keys`: provides the port of that name from wherever references lead."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import ClassVar, NoReturn
 
 from attrs import frozen
 
+from hauberk.command import Command
 from hauberk.context import Context
 from hauberk.environment import VARIABLES
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.secret import Secret
 from hauberk_plugins.keys.api_keys import APIKeyManager
+from hauberk_plugins.keys.commands import COMMANDS
 from hauberk_plugins.keys.dotenv import Dotenv
 
 
@@ -50,7 +52,13 @@ class KeysPlugin(Plugin):
             VARIABLES,
             files,
             lambda names: _opened(context, names),
+            folder=context.folder,
         )
+
+    @hookimpl
+    def on_commands(self) -> Sequence[Command]:
+        """Contribute `keys check`."""
+        return COMMANDS
 
 
 def _opened(context: Context, names: Sequence[str]) -> dict[str, Secret] | None:

@@ -11,8 +11,7 @@ from attrs import frozen
 from hauberk.errors import HauberkError
 
 #: The kinds that can be resolved, as they are written.
-AVAILABLE: Final = ("env:NAME", "vault:NAME")
-_LATER: Final = ("keyring", "file")
+AVAILABLE: Final = ("env:NAME", "vault:NAME", "keyring:NAME", "file:PATH")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -46,6 +45,10 @@ class Kind(StrEnum):
     ENV = "env"
     #: A sealed record: what `hauberk vault put NAME` puts there.
     VAULT = "vault"
+    #: An entry of the operating system's keyring: what `keyring set hauberk NAME` puts there.
+    KEYRING = "keyring"
+    #: A file of one's own that nobody else may use, such as a private key in PEM.
+    FILE = "file"
 
 
 _KINDS: Final = frozenset(str(kind) for kind in Kind)
@@ -84,8 +87,4 @@ def read_reference(account: str, what: str, reference: str) -> Reference:
     if colon and kind in _KINDS:
         named = "a variable's name" if kind == Kind.ENV else "a name"
         raise UnusableReference(account, what, f"what follows '{kind}:' is not {named}")
-    if colon and kind in _LATER:
-        raise UnusableReference(
-            account, what, f"references of the kind '{kind}:' are not available"
-        )
     raise UnusableReference(account, what, "this is not a reference to a secret")

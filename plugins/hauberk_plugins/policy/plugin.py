@@ -23,6 +23,8 @@ class PolicyPlugin(Plugin):
     def on_request(self, request: Request) -> Deny | None:
         """Deny, or have no objection."""
         account = self._context.accounts[request.account]
+        if account.disabled:
+            return Deny(f"account {request.account!r} is disabled in hauberk.yml")
         if request.operation is Operation.UNKNOWN:
             return Deny(
                 f"the map of venue {account.venue!r} does not know {request.method} "

@@ -35,6 +35,8 @@ _INNER: Final = bytes(x ^ 0x36 for x in range(256))
 _OUTER: Final = bytes(x ^ 0x5C for x in range(256))
 _MIN_RSA_BITS: Final = 2_048
 _P256_BYTES: Final = 32
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_ED25519_BYTES: Final = 32
 
 
 def _base64(raw: bytes) -> str:
@@ -176,7 +178,10 @@ class Rsa(_KeyPair):
 
 
 class Ecdsa(_KeyPair):
-    """ECDSA on P-256 with SHA-256, nonces as RFC 6979, signatures as RFC 7518, 3.4: r then s."""
+    """ECDSA on P-256 with SHA-256, nonces as RFC 6979, signatures as RFC 7518, 3.4: r then s.
+
+    Where `s` is good, so is the order less `s`. The smaller one is given, and both are taken.
+    """
 
     __slots__ = ()
     _public: EllipticCurvePublicKey
@@ -189,6 +194,7 @@ class Ecdsa(_KeyPair):
 
         scheme = ec.ECDSA(SHA256(), deterministic_signing=True)
         r, s = decode_dss_signature(self._signing().sign(message, scheme))
+        s = min(s, _P256_ORDER - s)
         return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
 
     def verify(self, message: bytes, signature: bytes) -> bool:
@@ -220,6 +226,8 @@ def algorithm_for(
 ) -> Algorithm:
     """Return what signs with a secret: a key in PEM says by itself which algorithm it is for.
 
+    Where keys may be in base64 and no MAC is taken, other text is a private key for Ed25519.
+
     Args:
         secret: Of an account.
         algorithms: Names that the venue takes.
@@ -238,6 +246,8 @@ def algorithm_for(
             )
         return found
     mac = next((name for name in algorithms if name in MACS), None)
+    if mac is None and written == "base64" and ED25519 in algorithms:
+        return _raw_ed25519(secret, venue)
     if mac is None:
         raise SigningError(
             f"the secret for {venue} must be a private key in PEM, for {', '.join(algorithms)}"
@@ -271,6 +281,22 @@ def key_pair(secret: Secret, venue: str) -> Ed25519 | Rsa | Ecdsa:
         return Ecdsa(ECDSA, private, public)
     raise SigningError(
         f"the secret for {venue} is a key of the wrong kind: it must be for Ed25519, RSA or P-256"
+    )
+
+
+def _raw_ed25519(secret: Secret, venue: str) -> Ed25519:
+    """Read a private key of 32 bytes, with or without the public key behind it, in base64."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    raw = _key_of(secret, "base64", venue).reveal()
+    if len(raw) in (_ED25519_BYTES, 2 * _ED25519_BYTES):
+        private = Ed25519PrivateKey.from_private_bytes(raw[:_ED25519_BYTES])
+        public = private.public_key()
+        if public.public_bytes_raw().startswith(raw[_ED25519_BYTES:]):
+            return Ed25519(ED25519, private, public)
+    raise SigningError(
+        f"the secret for {venue} is neither a key in PEM nor one for Ed25519 in base64: give all "
+        "of it, as the exchange gave it"
     )
 
 

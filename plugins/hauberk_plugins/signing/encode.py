@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import string
+from json.encoder import encode_basestring as _text
 from typing import Final
 from urllib.parse import quote
 
@@ -42,4 +42,4 @@ def raw(params: Pairs) -> str:
 
 def json_object(params: Pairs) -> str:
     """Write parameters as a compact JSON object of text; what is beyond ASCII stays as it is."""
-    return json.dumps(dict(params), ensure_ascii=False, separators=(",", ":"))
+    return "{" + ",".join([f"{_text(name)}:{_text(value)}" for name, value in params]) + "}"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from hauberk.request import Pairs
 from hauberk_plugins.signing.algorithms import OUTPUTS
 from hauberk_plugins.signing.encode import raw
-from hauberk_plugins.signing.jwt import CLAIMS
 from hauberk_plugins.signing.ready import Ready
 from hauberk_plugins.signing.scheme import RAW, Scheme
 
@@ -21,8 +18,15 @@ _HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
 }
 
 
-@frozen
-class Parts:
+#: By which tokens a part of a request gets into the message.
+_COVER: Final[dict[str, frozenset[str]]] = {
+    "path": frozenset({"path", "tail"}),
+    "query": frozenset({"query", "?query", "raw_query", "?raw_query"}),
+    "body": frozenset({"body", "concat", "envelope"}),
+}
+
+
+class Parts(NamedTuple):
     """A request on its way to the wire, or back from it, without its signature.
 
     Attributes:
@@ -69,18 +73,16 @@ class Wording:
             ("concat", lambda parts: "".join([n + v for n, v in sorted(parts.pairs)])),
             ("envelope", lambda parts: parts.envelope),
         ]
-        if scheme.jwt:
-            tokens |= {"method", "host", "path"}
         self._makers = [(name, make) for name, make in wanted if name in tokens]
         self._cut = scheme.cut
-        self._claims = CLAIMS[scheme.jwt] if scheme.jwt else None
         self._digests = [
             (name, _HASHES[digest.hash], OUTPUTS.get(digest.written))
             for name, digest in scheme.digests.items()
         ]
         self._is_raw = any(digest.written == RAW for digest in scheme.digests.values())
-        #: Whether the message tells these two apart from nothing.
-        self.binds_query = not {"query", "?query", "raw_query", "?raw_query"}.isdisjoint(tokens)
+        #: Which parts of a request are signed.
+        self.covers = frozenset(part for part, by in _COVER.items() if not by.isdisjoint(tokens))
+        self.binds_query = "query" in self.covers
         self.is_raw_query = not {"raw_query", "?raw_query"}.isdisjoint(tokens)
 
     def message(self, ready: Ready, values: dict[str, str], parts: Parts) -> bytes:
@@ -93,9 +95,8 @@ class Wording:
         """
         for name, make in self._makers:
             values[name] = make(parts)
-        if self._claims is not None:
-            held = {**values, **ready.held}
-            values["jwt"] = self._claims.write(held, ready.algorithm.name)
+        if ready.jwt is not None:
+            ready.jwt.write(values)
         if not self._digests:
             return ready.message.render(values).encode()
         raws: dict[str, bytes] = {}

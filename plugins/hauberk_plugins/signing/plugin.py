@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import field, frozen, validators
 
 from hauberk.accounts import Account
+from hauberk.command import Command
 from hauberk.context import Context
 from hauberk.errors import MisuseError, SigningError
 from hauberk.hooks import Plugin, hookimpl
-from hauberk.request import Operation, Request
+from hauberk.ports import Venue
+from hauberk.request import Operation, Request, Response, base_of
+from hauberk_plugins.signing.asking import Clocks
+from hauberk_plugins.signing.commands import COMMANDS
+from hauberk_plugins.signing.noncebook import NonceBook, open_nonces
+from hauberk_plugins.signing.nonces import UNITS
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.signer import RequestSigner
 
@@ -24,61 +31,115 @@ class SigningConfig:
     Attributes:
         recv_window_ms: For how long a signed request is valid, in milliseconds, where the request
             does not say so itself; `null` for what the venue file says.
+        sample_clock: Whether exchanges are asked for their time, where the venue file names an
+            endpoint for it and `transport` is granted. Without, this machine's clock counts.
     """
 
     recv_window_ms: int | None = field(
         default=None,
         validator=validators.optional([validators.ge(1), validators.le(60_000)]),
     )
+    sample_clock: bool = True
+
+
+@frozen(eq=False)
+class _Desk:
+    """What signs for one account, as it stands in `hauberk.yml`."""
+
+    account: Account
+    venue: Venue
+    signer: RequestSigner
+    nonce: str
 
 
 class SigningPlugin(Plugin):
-    """Signer. Needs the grants `sign`, `keys` and `venues`."""
+    """Signer. Needs the grants `sign`, `keys` and `venues`.
+
+    With `store`, nonces rise across restarts, whatever the clock does; with `transport`, exchanges
+    are asked for their time, and requests are signed by their clocks.
+    """
 
     interface = (1, 1)
     Config = SigningConfig
 
     def __init__(self, config: SigningConfig) -> None:
         self._window_ms = config.recv_window_ms
+        self._asks = config.sample_clock
         self._context: Context | None = None
-        self._signers: dict[str, tuple[Account, RequestSigner]] = {}
+        self._desks: dict[str, _Desk] = {}
+        self._nonces = NonceBook()
 
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Read the schemes of its accounts, so that a faulty one stops the start."""
         self._context = context
+        self._clocks = Clocks(context)
+        if isinstance(context.predecessor, SigningPlugin):
+            self._nonces = context.predecessor._nonces
         for name, account in context.accounts.items():
             if account.signer == context.name:
-                self._signer(context, name, account)
+                self._desk(context, name, account)
 
     @hookimpl
     def on_stop(self) -> None:
         """Let go of every key's state."""
-        self._signers = {}
+        self._desks = {}
+        self._nonces.close()
 
     @hookimpl
     def sign_request(self, request: Request) -> Request:
         """Sign with the account's credentials and the present time; a public one needs no key."""
         context = self._started()
         account = context.accounts.get(request.account)
-        known = self._signers.get(request.account)
+        desk = self._desks.get(request.account)
         # Every reload makes accounts anew, so the same one has the same venue.
-        if known is not None and known[0] is account:
-            signer = known[1]
-        else:
-            signer = self._signer(context, request.account, account)
+        if desk is None or desk.account is not account:
+            desk = self._desk(context, request.account, account)
         if request.operation is _PUBLIC:
-            return signer.unsigned(request)
+            return desk.signer.unsigned(request)
         credentials = context.keys.credentials(request.account)
-        return signer.sign(request, credentials, context.clock.wall_ns())
+        at_ns = context.clock.wall_ns()
+        if self._asks:
+            at_ns = self._clocks.clock(desk.venue, base_of(request.url)).time_ns(at_ns)
+        if not desk.nonce:
+            return desk.signer.sign(request, credentials, at_ns)
+        nonce = self._nonces.taker(context, desk.venue.name, desk.nonce, credentials.key)
+        return desk.signer.sign(request, credentials, at_ns, nonce)
 
-    def _signer(self, context: Context, name: str, account: Account | None) -> RequestSigner:
+    @hookimpl
+    def on_response(self, request: Request, response: Response) -> None:
+        """Measure the exchange's clock again once it found a time wrong."""
+        desk = self._desks.get(request.account)
+        if desk is not None and self._asks and desk.venue.said(response) == "skew":
+            self._clocks.clock(desk.venue, base_of(request.url)).skewed()
+
+    @hookimpl
+    def on_commands(self) -> Sequence[Command]:
+        """Contribute `nonces reset`."""
+        return COMMANDS
+
+    def forget_nonces(self, account: str) -> str:
+        """Forget which nonces an account's key has used; return what kind they are.
+
+        Raises:
+            SigningError: There is no such account, or they cannot be forgotten.
+            CredentialsMissing: It has no key.
+        """
+        context = self._started()
+        desk = self._desk(context, account, context.accounts.get(account))
+        if desk.nonce in UNITS:
+            key = context.keys.credentials(account).key
+            open_nonces(context, desk.venue.name, desk.nonce, key).forget()
+        return desk.nonce
+
+    def _desk(self, context: Context, name: str, account: Account | None) -> _Desk:
         if account is None:
             raise SigningError(f"there is no account {name!r}: name it in hauberk.yml")
-        scheme = read_scheme(context.venues.venue(account.venue))
-        signer = RequestSigner(scheme, self._window_ms)
-        self._signers[name] = (account, signer)
-        return signer
+        venue = context.venues.venue(account.venue)
+        scheme = read_scheme(venue)
+        desk = _Desk(account, venue, RequestSigner(scheme, self._window_ms), scheme.nonce)
+        self._desks[name] = desk
+        return desk
 
     def _started(self) -> Context:
         if self._context is None:

@@ -34,7 +34,7 @@ class Ready:
 
     __slots__ = (
         *("_typed", "added", "algorithm", "credentials", "digests", "headers", "held"),
-        *("is_constant", "members", "message", "output", "pairs"),
+        *("is_constant", "jwt", "members", "message", "output", "pairs"),
     )
 
     def __init__(
@@ -57,6 +57,8 @@ class Ready:
             self.members = tuple(
                 (name, Template(text).folded(held)) for name, text in scheme.envelope.members
             )
+        token = scheme.jwt.get(self.algorithm.name)
+        self.jwt = None if token is None else token.folded(held)
         self.is_constant = not any(text.tokens for _, text in self.headers)
         # The same tuple each time, which the kernel then need not look at again.
         self.pairs = (
@@ -78,8 +80,6 @@ class Ready:
 
 def _of_keys(scheme: Scheme, credentials: Credentials) -> dict[str, str]:
     tokens = scheme.tokens()
-    if scheme.jwt:
-        tokens |= {"key"}
     found = {}
     if "key" in tokens:
         found["key"] = _header_text(scheme.venue, "key", credentials.key)

@@ -1,11 +1,12 @@
 """How a venue wants requests signed: the section `signing` of its file, checked.
 
 Every field is data: another venue is another section, not another branch. What data cannot say is
-a token that code computes (`jwt`), or a scheme of its own (`hyperliquid`).
+a scheme of its own (`hyperliquid`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from attrs import frozen
 
 from hauberk.ports import Venue
 from hauberk_plugins.signing.algorithms import ALGORITHMS, OUTPUTS, SECRETS
-from hauberk_plugins.signing.jwt import CLAIMS
+from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER, Token, Value
 from hauberk_plugins.signing.reading import Reading
 from hauberk_plugins.signing.template import Template
 from hauberk_plugins.signing.times import TIMES
@@ -102,6 +103,7 @@ class Scheme:
             decides which.
         secret: How secret texts are written, one of `SECRETS`.
         place: Where the parameters go, by method.
+        special: Endpoints that differ from their method, by method: the path, and where.
         sorts: What is sorted by name: `nothing`, `params` or `all`, that is with what is added.
         safe: Characters that are not percent-encoded, besides the unreserved ones.
         timestamp: A name from `TIMES`.
@@ -118,7 +120,7 @@ class Scheme:
         signature: The parameter that carries the signature, last; empty where a header does.
         headers: Those that are added to every signed request.
         envelope: What carries the parameters of methods whose place it is.
-        jwt: A name from `jwt.CLAIMS`, which computes the token `jwt`; empty for none.
+        jwt: The JSON Web Token of each algorithm, its header and claims; empty for none.
         key_only: Endpoints, `METHOD /path`, that take the headers and no signature.
     """
 
@@ -126,6 +128,7 @@ class Scheme:
     algorithms: Mapping[str, str]
     secret: str
     place: Mapping[str, str]
+    special: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]
     sorts: str
     safe: str
     timestamp: str
@@ -142,14 +145,29 @@ class Scheme:
     signature: str
     headers: Mapping[str, Template]
     envelope: Envelope | None
-    jwt: str
+    jwt: Mapping[str, Token]
     key_only: frozenset[str]
+
+    def place_of(self, method: str, url: str) -> str | None:
+        """Return where the parameters of a request go; `None` for a method that is not taken."""
+        if method in self.special:
+            start = url.index("/", 8)
+            for path, place in self.special[method]:
+                if path.fullmatch(url, start):
+                    return place
+        return self.place.get(method)
+
+    def places(self) -> frozenset[str]:
+        """Return every place that parameters go."""
+        special = [place for found in self.special.values() for _, place in found]
+        return frozenset([*self.place.values(), *special])
 
     def tokens(self) -> frozenset[str]:
         """Return every token that signing computes something for."""
         templates = [self.message, *self.headers.values()]
         templates += [digest.of for digest in self.digests.values()]
         templates += [added.value for added in (*self.before, *self.after)]
+        templates += [one for token in self.jwt.values() for one in token.templates()]
         if self.envelope is not None:
             templates += [Template(text) for _, text in self.envelope.members]
         return frozenset().union(*[template.tokens for template in templates])
@@ -166,13 +184,16 @@ def read_scheme(venue: Venue) -> Scheme:
     section = read.mapping(venue.section("signing"), (), _FIELDS)
     digests = _digests(read, section.get("digests", {}))
     of_time = (*OF_KEYS, *OF_TIME)
-    jwt = read.choice(section.get("jwt", ""), ("jwt",), ("", *CLAIMS))
-    of_message = (*of_time, *OF_REQUEST, *digests, *(["jwt"] if jwt else []))
+    jwt = _jwt(read, section.get("jwt", {}), of_time)
+    of_jwt = (JWT_HEADER, JWT_CLAIMS) if jwt else ()
+    of_message = (*of_time, *OF_REQUEST, *digests, *of_jwt)
+    place = _place(read, section.get("place"))
     scheme = Scheme(
         venue=venue.name,
         algorithms=_algorithms(read, section.get("algorithms")),
         secret=read.choice(section.get("secret", "text"), ("secret",), SECRETS),
-        place=_place(read, section.get("place")),
+        place={method: where for method, where in place.items() if " " not in method},
+        special=_special(read, place),
         sorts=_sorts(read, venue, section.get("sorts_added", False)),
         safe=_safe(read, section.get("safe", "")),
         timestamp=read.choice(section.get("timestamp", "ms"), ("timestamp",), tuple(TIMES)),
@@ -188,9 +209,7 @@ def read_scheme(venue: Venue) -> Scheme:
         message=read.template(section.get("message"), ("message",), of_message),
         signature=_signature(read, section.get("signature")),
         headers={
-            name: read.template(
-                value, ("headers", name), (*of_time, "signature", *(["jwt"] if jwt else []))
-            )
+            name: read.template(value, ("headers", name), (*of_time, "signature", *of_jwt))
             for name, value in read.mapping(section.get("headers", {}), ("headers",)).items()
         },
         envelope=_envelope(read, section.get("envelope"), of_time),
@@ -236,6 +255,21 @@ def _place(read: Reading, value: Any) -> dict[str, str]:
         method: read.choice(where, ("place", method), PLACES)
         for method, where in read.mapping(value, ("place",)).items()
     }
+
+
+def _special(
+    read: Reading, place: Mapping[str, str]
+) -> dict[str, tuple[tuple[re.Pattern[str], str], ...]]:
+    """Take the endpoints, `METHOD /path/{name}`, out of what says where parameters go."""
+    found: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {}
+    for endpoint, where in place.items():
+        method, space, path = endpoint.partition(" ")
+        if space and method not in place:
+            read.fault(("place", endpoint), f"must stand beside one for {method}")
+        if space:
+            parts = ["[^/]+" if part[:1] == "{" else re.escape(part) for part in path.split("/")]
+            found[method] = (*found.get(method, ()), (re.compile("/".join(parts)), where))
+    return found
 
 
 def _sorts(read: Reading, venue: Venue, with_added: Any) -> str:
@@ -301,12 +335,38 @@ def _envelope(read: Reading, value: Any, known: tuple[str, ...]) -> Envelope | N
     return Envelope(header, tuple(members.items()))
 
 
+def _jwt(read: Reading, value: Any, known: tuple[str, ...]) -> dict[str, Token]:
+    known = (*known, "method", "host", "path")
+
+    def part(value: Any, path: tuple[str, ...]) -> dict[str, Value]:
+        return {
+            name: tuple(
+                read.template(one, (*path, name, index), known) for index, one in enumerate(item)
+            )
+            if isinstance(item, list | tuple)
+            else read.template(item, (*path, name), known)
+            for name, item in read.mapping(value, path).items()
+        }
+
+    found = {}
+    for name, item in read.mapping(value, ("jwt",), ALGORITHMS).items():
+        path = ("jwt", name)
+        fields = read.mapping(item, path, ("header", "claims"))
+        found[name] = Token(
+            part(fields.get("header"), (*path, "header")),
+            part(fields.get("claims"), (*path, "claims")),
+        )
+    return found
+
+
 def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
     """Parts that need each other, and what is added: declared, or the kernel denies it all."""
     tokens = scheme.tokens()
-    if (scheme.envelope is None) != (ENVELOPE not in scheme.place.values()):
+    if (scheme.envelope is None) != (ENVELOPE not in scheme.places()):
         read.fault(("envelope",), "is there if, and only if, it is a place")
-    if bool(scheme.nonce) != ("nonce" in tokens or bool(scheme.jwt)):
+    if scheme.jwt and scheme.jwt.keys() != scheme.algorithms.keys():
+        read.fault(("jwt",), "must describe one token for each of the algorithms")
+    if bool(scheme.nonce) != ("nonce" in tokens):
         read.fault(("nonce",), "is there if, and only if, {nonce} is used")
     is_told = "signature" in tokens
     if bool(scheme.signature) == is_told:
@@ -322,7 +382,7 @@ def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
     for name in sorted(params - venue.added_params):
         read.fault((), f"adds parameter {name!r}: declare it in adds.params")
     headers = {name.lower() for name in scheme.headers}
-    if any(where in CONTENT_TYPES for where in scheme.place.values()) and not _in_header(scheme):
+    if any(where in CONTENT_TYPES for where in scheme.places()) and not _in_header(scheme):
         headers.add("content-type")
     if scheme.envelope is not None and scheme.envelope.header:
         headers.add(scheme.envelope.header.lower())
@@ -332,5 +392,5 @@ def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
 
 def _in_header(scheme: Scheme) -> bool:
     """Whether no place is a body: only the envelope is one, and a header carries it."""
-    bodies = {where for where in scheme.place.values() if where in CONTENT_TYPES}
+    bodies = {where for where in scheme.places() if where in CONTENT_TYPES}
     return bodies == {ENVELOPE} and scheme.envelope is not None and bool(scheme.envelope.header)

@@ -17,7 +17,6 @@ from hauberk_plugins.signing.scheme import CONTENT_TYPES, ENVELOPE, FORM, JSON, 
 from hauberk_plugins.signing.times import TIMES
 
 _MS: Final = 1_000_000
-_S: Final = 1_000_000_000
 
 
 class RequestSigner:
@@ -81,7 +80,8 @@ class RequestSigner:
             SigningError: It cannot be signed as it stands; says what to do, and shows no value.
         """
         scheme = self._scheme
-        given = self._checked(request)
+        place = self._place(request)
+        given = self._checked(request, place)
         ready = self._ready.get(request.account)
         if ready is None or ready.credentials is not credentials:
             ready = self._ready[request.account] = Ready(scheme, credentials, self._constants)
@@ -95,15 +95,12 @@ class RequestSigner:
             values["timestamp"] = self._form(at_ns)
         if self._has_expiry:
             values["expires"] = self._form(at_ns + self._window_ns)
-        if scheme.jwt:
-            values["at_s"] = str(at_ns // _S)
         if scheme.nonce:
             if nonce is None:
                 raise SigningError(f"{scheme.venue} wants a nonce with each request: give one")
             values["nonce"] = nonce()
-        place = scheme.place[request.method]
         query_pairs, body_pairs = self._pairs(request, given, ready, values, place)
-        query = encode(query_pairs, scheme.safe)
+        query = encode(query_pairs, scheme.safe) if query_pairs else ""
         body, envelope = self._body(request, ready, values, place, body_pairs)
         content_type = self._content_type(place, body)
         parts = Parts(
@@ -130,11 +127,11 @@ class RequestSigner:
         Raises:
             SigningError: It cannot be sent as it stands.
         """
-        self._checked(request)
+        self._checked(request, self._place(request))
         return self._unsigned(request, ())
 
     def _unsigned(self, request: Request, headers: Pairs) -> Request:
-        place = self._scheme.place[request.method]
+        place = self._place(request)
         params = self._sorted(request.params)
         query, body = "", request.body.decode()
         if place == QUERY:
@@ -151,7 +148,7 @@ class RequestSigner:
             body=body.encode(),
         )
 
-    def _checked(self, request: Request) -> dict[str, str]:
+    def _checked(self, request: Request, place: str) -> dict[str, str]:
         """Return the parameters by name, or say why they cannot be signed."""
         given = dict(request.params)
         if len(given) != len(request.params):
@@ -161,12 +158,6 @@ class RequestSigner:
             )
         if "" in given:
             raise SigningError("a parameter has no name: name it or leave it out")
-        place = self._scheme.place.get(request.method)
-        if place is None:
-            methods = ", ".join(self._scheme.place)
-            raise SigningError(
-                f"{self._scheme.venue} is not asked with {request.method}: use one of {methods}"
-            )
         if request.body:
             self._check_body(request, place)
         if self._wording.is_raw_query and (place == QUERY or request.body):
@@ -174,6 +165,15 @@ class RequestSigner:
         if request.headers:
             self._check_beside(request.headers)
         return given
+
+    def _place(self, request: Request) -> str:
+        place = self._scheme.place_of(request.method, request.url)
+        if place is None:
+            methods = ", ".join(self._scheme.place)
+            raise SigningError(
+                f"{self._scheme.venue} is not asked with {request.method}: use one of {methods}"
+            )
+        return place
 
     def _check_body(self, request: Request, place: str) -> None:
         venue = self._scheme.venue
@@ -218,18 +218,18 @@ class RequestSigner:
     ) -> tuple[Pairs, Pairs]:
         """Return what goes into the query, and what goes into the body."""
         scheme = self._scheme
-        before = [
-            (one.param, ready.added[one.param].render(values))
-            for one in scheme.before
-            if one.param not in given
-        ]
-        after = [
-            (one.param, ready.added[one.param].render(values))
-            for one in scheme.after
-            if one.param not in given
-        ]
         params = self._sorted(request.params)
         in_query = place == QUERY or bool(request.body)
+        if not ready.added:
+            return (params, ()) if in_query else ((), params)
+        before, after = (
+            [
+                (one.param, ready.added[one.param].render(values))
+                for one in added
+                if one.param not in given
+            ]
+            for added in (scheme.before, scheme.after)
+        )
         if scheme.adds_to_query and not in_query:
             return self._all((*before, *after)), params
         pairs = self._all((*before, *params, *after))

@@ -14,7 +14,7 @@ from hauberk.errors import HauberkError, InvalidValue
 from hauberk.ports import Credentials, Venue
 from hauberk.request import Pairs, Request
 from hauberk_plugins.signing.algorithms import read_output
-from hauberk_plugins.signing.jwt import CLAIMS
+from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER
 from hauberk_plugins.signing.message import Parts, Wording
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
 from hauberk_plugins.signing.scheme import ENVELOPE, FORM, PARAMS, QUERY, SPREAD, Scheme
@@ -22,7 +22,6 @@ from hauberk_plugins.signing.template import Template
 from hauberk_plugins.signing.times import TIMES
 
 _MS: Final = 1_000_000
-_S: Final = 1_000_000_000
 #: How far in the future a timestamp may be: clocks differ.
 AHEAD_NS: Final = 1_000 * _MS
 _HELD: Final = ("key", "passphrase", "passphrase_mac")
@@ -49,12 +48,15 @@ class Verified:
     """What a verified request says.
 
     Attributes:
-        params: The parameters that were signed, without what signing added.
+        params: The parameters as they were sent, without what signing added.
+        covers: Which parts of the request the exchange has signed, of `path`, `query` and `body`:
+            what is in another part may have been changed by anybody on the way.
         at_ns: Its timestamp, nanoseconds since the epoch; `None` where the scheme has none.
         nonce: Its nonce, for the caller to compare with those before; empty where there is none.
     """
 
     params: Pairs = field(repr=False)
+    covers: frozenset[str]
     at_ns: int | None
     nonce: str
 
@@ -103,12 +105,12 @@ class RequestVerifier:
 
     def _verified(self, signed: Request, ready: Ready, at_ns: int | None) -> Verified:
         scheme = self._scheme
-        if signed.params or (place := scheme.place.get(signed.method)) is None:
+        base, _, query = signed.url.partition("?")
+        if signed.params or (place := scheme.place_of(signed.method, base)) is None:
             _refuse("form", "it is not signed, or its method is none that the venue takes")
         values = _Values()
-        base, _, query = signed.url.partition("?")
         body = signed.body.decode()
-        self._from_headers(signed, values)
+        self._from_headers(signed, ready, values)
         if scheme.signature:
             if place == FORM and not scheme.adds_to_query:
                 body = self._signature_off(body, values)
@@ -132,14 +134,15 @@ class RequestVerifier:
         self._check_signature(ready, values, parts)
         self._check_keys(ready, values)
         at = self._check_time(values, at_ns)
-        return Verified(tuple(params), at, values.get("nonce", ""))
+        return Verified(tuple(params), self._wording.covers, at, values.get("nonce", ""))
 
-    def _from_headers(self, signed: Request, values: _Values) -> None:
+    def _from_headers(self, signed: Request, ready: Ready, values: _Values) -> None:
         for name, template in self._scheme.headers.items():
             values.take(template, _header(signed, name), f"header {name}")
-        if self._scheme.jwt:
-            for name, value in CLAIMS[self._scheme.jwt].read(values.pop("jwt")).items():
-                values.note(name, value)
+        if (token := self._scheme.jwt.get(ready.algorithm.name)) is not None:
+            header, claims = values.pop(JWT_HEADER), values.pop(JWT_CLAIMS)
+            for name, template, text in token.read(header, claims):
+                values.take(template, text, f"{name} of the token")
 
     def _signature_off(self, text: str, values: _Values) -> str:
         """Take the signature, the last parameter, off a query or form."""
@@ -224,13 +227,13 @@ class RequestVerifier:
         form = TIMES[self._scheme.timestamp]
         window_ns = int(values.get("window_ms", self._scheme.window_ms)) * _MS
         at = None
-        if "at_s" in values:
-            at, window_ns = int(values["at_s"]) * _S, CLAIMS[self._scheme.jwt].window_s * _S
         if "timestamp" in values:
             at = form.read(values["timestamp"])
         if "expires" in values:
             expires = form.read(values["expires"])
-            at = expires - window_ns if at is None else at
+            if at is None:
+                at = expires - window_ns
+            window_ns = min(window_ns, expires - at)
         if at is not None and at_ns is not None and not -AHEAD_NS <= at_ns - at <= window_ns:
             _refuse("time", "its time is too far from the exchange's: look at the clock")
         return at

@@ -20,6 +20,9 @@ from hauberk_plugins.storage.names import to_key
 #: How many buckets the records of a namespace fall into.
 BUCKETS: Final = 64
 KEY_BYTES: Final = 32
+SHA256_BYTES: Final = 32
+#: What a sealed record begins with.
+VERSION_BYTES: Final = 8
 _FORMAT: Final = b"\x01"
 _MODULUS: Final = 1 << 256
 _SUM_BYTES: Final = 32
@@ -85,8 +88,16 @@ _BY_PREFIX: Final = {prefix(bucket): bucket for bucket in range(BUCKETS)}
 
 
 def digest(stored: bytes) -> bytes:
-    """Return what tells one sealed record from every other."""
-    return hashlib.sha256(stored).digest()
+    """Return what tells one sealed record from every other: its version and its SHA-256.
+
+    The version, so that a write need not look at a record that is known.
+    """
+    return stored[:VERSION_BYTES] + hashlib.sha256(stored).digest()
+
+
+def sha256_of(found: bytes) -> bytes:
+    """Return the SHA-256 in a digest."""
+    return found[-SHA256_BYTES:]
 
 
 @frozen
@@ -155,7 +166,7 @@ def element(key: bytes, name: str, found: bytes) -> int:
     """Return what a record adds to the sum."""
     text = to_key(name)
     return int.from_bytes(
-        hmac.digest(key, len(text).to_bytes(8, "big") + text + found, "sha256"), "big"
+        hmac.digest(key, len(text).to_bytes(8, "big") + text + sha256_of(found), "sha256"), "big"
     )
 
 

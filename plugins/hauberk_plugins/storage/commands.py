@@ -7,23 +7,31 @@ They keep what `vault:NAME` leads to in an account: sealed records of the plugin
 
 from __future__ import annotations
 
-import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from attrs import asdict
+
 from hauberk.cli import Answer, Options
-from hauberk.command import Command, started
+from hauberk.command import Command, Started, started
 from hauberk.errors import InvalidValue
 from hauberk.prompts import Prompts
+from hauberk.sealed import NAMESPACE as CONFIG
+from hauberk.sealed import TAKEN_OVER
+from hauberk.secureconfig import SecureConfig
 from hauberk_plugins.storage.errors import VaultMissing
+from hauberk_plugins.storage.progress import progress
+from hauberk_plugins.storage.rotation import Rotated, Rotation
 from hauberk_plugins.storage.sealed import SealedStore
 
 #: Whose records these are.
 NAMESPACE: Final = "keys"
 MAX_BYTES: Final = 1 << 20
+_NAME: Final = "storage"
+_AGAIN: Final = "everything can be read. To go on: hauberk vault rotate"
 _NOT_HERE: Final = "there is no record of that name; see: hauberk vault list"
 
 
@@ -114,37 +122,65 @@ def delete(name: str, /, *, options: Options = Options()) -> Answer:  # noqa: B0
     return Answer({"name": name, "deleted": True}, f"{name}: version {record.version} is removed")
 
 
-def rotate(*, options: Options = Options()) -> Answer:  # noqa: B008
+def rotate(*, keep: bool = False, options: Options = Options()) -> Answer:  # noqa: B008, D417
     """Put a fresh data key in place and seal every record of every plugin under it.
+
+    So are the sealed values of hauberk.yml, and of config.sealed.yml beside it. Then old keys
+    are retired that have not sealed for a week and that nothing needs any more.
 
     What was sealed before stays readable throughout. It may be stopped at any moment: run
     it again, and it goes on where it was. Bots need not be stopped meanwhile.
 
     For example:
         hauberk vault rotate
+
+    Args:
+        keep: Retire no key: another configuration, or a copy, is still sealed under one.
     """
-    with started(options.config, "storage") as running:
-        sealed, vault = running.plugin.sealed, running.provider("vault")
-        if vault is None:
+    with started(options.config, _NAME) as running:
+        if running.provider("vault") is None:
             raise VaultMissing
-        # Whoever was stopped goes on: another fresh key would have all to be done again.
-        left = sealed.outdated()
-        is_fresh = left == 0
-        if is_fresh:
-            vault.rotate()
-            left = sealed.outdated()
-        with _progress(left) as show:
-            for to_look_at in sealed.reseal():
+        others = sorted(running.granted("vault") - {_NAME})
+        rotation = _rotation(running, retires=not (keep or others))
+        with progress(rotation.begin(), "sealing", _AGAIN) as show:
+            for to_look_at in rotation.steps():
                 show(to_look_at)
-    did = "A fresh key is in place" if is_fresh else "A rotation that was stopped has been ended"
-    again = "" if is_fresh else " Run it again to put a fresh key in place."
-    told = f"{did}: {left} record{'' if left == 1 else 's'} sealed under the present key.{again}"
-    return Answer({"fresh_key": is_fresh, "records": left}, told)
+    done = rotation.done
+    return Answer({**asdict(done), "keys_kept_for": others}, _told(done, others))
+
+
+def _rotation(running: Started, *, retires: bool) -> Rotation:
+    vault = running.provider("vault")
+    config = running.config
+    files = (config, config.parent / TAKEN_OVER)
+    sealed = vault.scoped(CONFIG)
+    values = [SecureConfig(file, sealed) for file in files if file.exists()]
+    return Rotation(running.plugin.sealed, vault, values, retires=retires)
+
+
+def _told(done: Rotated, others: list[str]) -> str:
+    did = "A fresh key is in place" if done.fresh_key else "A rotation that was stopped has ended"
+    sealed = _counted(done.records, "record")
+    if done.values:
+        sealed += f" and {_counted(done.values, 'value')} of the configuration"
+    lines = [f"{did}: {sealed} sealed under the present key."]
+    if done.keys_retired:
+        lines.append(f"{_counted(done.keys_retired, 'old key')} retired: nothing needs it.")
+    if others:
+        names = ", ".join(others)
+        lines.append(f"No old key is retired, since something may be sealed elsewhere by: {names}.")
+    if not done.fresh_key:
+        lines.append("Run it again to put a fresh key in place.")
+    return "\n".join(lines)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 #: What the plugin contributes.
 COMMANDS: Final = (
-    Command("vault put", put, "vault.write"),
+    Command("vault put", put, "vault.write", "Keep secrets in sealed records; rotate the keys."),
     Command("vault get", get, "vault.read"),
     Command("vault list", list_, "vault.read"),
     Command("vault delete", delete, "vault.write"),
@@ -162,7 +198,7 @@ def _drawn(found: list[dict[str, Any]]) -> str:
 
 @contextmanager
 def _records(options: Options) -> Iterator[SealedStore]:
-    with started(options.config, "storage") as running:
+    with started(options.config, _NAME) as running:
         yield running.plugin.sealed.scoped(NAMESPACE)
 
 
@@ -181,23 +217,3 @@ def _date(written_ns: int | None) -> str:
     except (OverflowError, ValueError, OSError):  # what no calendar has
         return ""
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how far it has come, and say what to do where it is stopped."""
-    try:
-        if not sys.stderr.isatty():
-            yield lambda left: None  # noqa: ARG005 - nobody looks
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task("sealing", total=max(total, 1))
-            yield lambda left: shown.update(task, completed=total - left)
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "hauberk: stopped; everything can be read. To go on: hauberk vault rotate\n"
-        )
-        raise

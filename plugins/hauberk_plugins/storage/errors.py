@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hauberk.errors import Altered, SealError, StoreConflict, StoreError, UnsafeFile
+from hauberk.errors import Altered, HauberkError, SealError, StoreConflict, StoreError, UnsafeFile
 
 
 class StoreTrouble(StoreError):
@@ -52,12 +52,34 @@ class StoreTooRecent(StoreTrouble):
     """A later version of Hauberk made it."""
 
 
+class StoreDiffers(StoreTrouble):
+    """It holds something else than the store that is to be copied into it."""
+
+
 class StoreMisused(StoreTrouble):
     """It was called in a way or at a time that it cannot answer."""
 
 
 class StoreUnsafe(UnsafeFile, StoreError):
     """Its file or folder belongs to somebody else, or others may use it."""
+
+
+class ValuesNotSealed(HauberkError):
+    """Sealed values of a configuration could not be sealed anew; they open as before.
+
+    Attributes:
+        problem: Which file, and why.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problem}; the records are sealed under the present key, and no key was "
+            "retired: make it writable, then do this again"
+        )
 
 
 class BadName(StoreError):

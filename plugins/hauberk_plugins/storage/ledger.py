@@ -18,9 +18,12 @@ from hauberk_plugins.storage.buckets import (
     digest,
     place,
     prefix,
+    read_key,
+    sha256_of,
     sum_key,
 )
 from hauberk_plugins.storage.errors import RecordConflict
+from hauberk_plugins.storage.exchange import Exchange, Exchanging
 from hauberk_plugins.storage.judging import checked, judged, sorted_out, stands
 from hauberk_plugins.storage.knowledge import Memory, Tentative
 from hauberk_plugins.storage.seals import Seals, version_of
@@ -108,6 +111,44 @@ class Ledger:
         self._advance(place(name).bucket, bucket.with_records({name: digest(stored)}))
         return stands_at + 1
 
+    def exchange(
+        self, store: Exchanging, name: str, value: Secret, version: int | None, written_ns: int
+    ) -> int | None:
+        """As `put`, outside of a transaction and without a look, where it is known what stands.
+
+        The store compares in the moment of writing, so a record that was put back, added or
+        removed is noticed as by a look, and what others wrote is not written over.
+
+        Returns:
+            The version; `None` where nothing was written, and `put` is to see why.
+        """
+        where = place(name)
+        # Before anything is sealed: whoever knows a sum knows the key that sealed it. So what a
+        # rotation has been through is not joined by a record under the key before.
+        bucket = self.memory.get(where.bucket)
+        if bucket is None or bucket.sealed is None:
+            return None
+        known = bucket.digests.get(name)
+        stands_at = 0 if known is None else version_of(known)
+        if version is not None and version != stands_at:
+            return None
+        stored = self.seals.record(name, stands_at + 1, value, written_ns)
+        after = bucket.with_records({name: digest(stored)})
+        sealed = self._sealed_sum(where.bucket, after)
+        stood = None if known is None else sha256_of(known)
+        sum_stood = Record(bucket.sealed, bucket.version)
+        if not store.exchange(Exchange(where.key, stored, stood, where.sum_key, sealed, sum_stood)):
+            return None
+        self._learn(where.bucket, after, sealed)
+        return stands_at + 1
+
+    def restore(self, name: str, value: Secret, version: int, written_ns: int) -> None:
+        """Write a record with a version and a time of its own, where none stands."""
+        bucket, _, _ = self._standing(name, 0)
+        stored = self.seals.record(name, version, value, written_ns)
+        self.bare.put(place(name).key, stored)
+        self._advance(place(name).bucket, bucket.with_records({name: digest(stored)}))
+
     def delete(self, name: str, version: int | None) -> None:
         """Remove a record if it is there."""
         bucket, _, record = self._standing(name, version)
@@ -139,6 +180,15 @@ class Ledger:
         """Return how many records are not sealed under the present key."""
         records = self.everything().values()
         return sum(not self.seals.is_current(record.value) for record in records)
+
+    def is_settled(self) -> bool:
+        """Whether nothing, sums included, is sealed under another key than the present one."""
+        for key, record in list(self.bare.scan()):
+            bucket, name = read_key(key) or (None, None)
+            is_current = self.seals.is_sum_current if name is None else self.seals.is_current
+            if bucket is not None and not is_current(record.value):
+                return False
+        return True
 
     def _seen(
         self, names: Iterable[str], numbers: Iterable[int] = ()
@@ -189,10 +239,15 @@ class Ledger:
 
     def _advance(self, number: int, after: Bucket) -> None:
         """Write a bucket's sum, in the transaction that wrote its records."""
-        version = after.version + 1
-        sealed = self.seals.sum(number, version, after.to_bytes())
+        sealed = self._sealed_sum(number, after)
         try:
             self.bare.put(sum_key(number), sealed, version=after.version)
         except StoreConflict:
             raise StoreConflict(f"{self.seals.where}: another process wrote there") from None
-        self.memory.learn(number, evolve(after, version=version, sealed=sealed))
+        self._learn(number, after, sealed)
+
+    def _sealed_sum(self, number: int, after: Bucket) -> bytes:
+        return self.seals.sum(number, after.version + 1, after.to_bytes())
+
+    def _learn(self, number: int, after: Bucket, sealed: bytes) -> None:
+        self.memory.learn(number, evolve(after, version=after.version + 1, sealed=sealed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NoReturn
 
@@ -12,9 +12,10 @@ from attrs import Attribute, field, frozen, validators
 
 from hauberk.command import WARN, Check, Command
 from hauberk.context import Context
-from hauberk.errors import CredentialsMissing
+from hauberk.errors import CredentialsMissing, InvalidValue
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.secret import Secret
+from hauberk_plugins.storage.copying import Copying
 from hauberk_plugins.storage.errors import StoreMisused, VaultMissing
 from hauberk_plugins.storage.secure_storage import SecureStorage
 from hauberk_plugins.storage.sql import SqlStores
@@ -68,9 +69,29 @@ class StoragePlugin(Plugin):
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where records are kept and what seals them; touch neither."""
-        self.stores = _stores(self._config, context.state_dir)
-        vault = _Granted(context) if "vault" in context.grants else _NoVault()
-        self.sealed = SecureStorage(self.stores, vault, context.clock.wall_ns)
+        self._state = context.state_dir
+        self.stores = _stores(self._config, self._state)
+        self._vault = _Granted(context) if "vault" in context.grants else _NoVault()
+        self.sealed = SecureStorage(self.stores, self._vault, context.clock.wall_ns)
+
+    def stores_of(self, section: Mapping[str, Any]) -> SqlStores[Any] | _NoStores:
+        """Return the stores that another section would name, to be closed.
+
+        Raises:
+            InvalidValue: It names none.
+            CredentialsMissing: Its connection string is not there.
+        """
+        try:
+            config = StorageConfig(**section, busy_s=self._config.busy_s)
+        except ValueError as error:
+            why = str(error)
+        else:
+            return _stores(config, self._state)
+        raise InvalidValue(why)
+
+    def copying(self, target: SqlStores[Any]) -> Copying:
+        """Return what copies every record into other stores."""
+        return Copying(self.stores, target, self._vault, target.where)
 
     @hookimpl
     def on_stop(self) -> None:
@@ -79,11 +100,11 @@ class StoragePlugin(Plugin):
 
     @hookimpl
     def on_commands(self) -> Sequence[Command]:
-        """Contribute `vault put`, `get`, `list`, `delete` and `rotate`."""
+        """Contribute `vault put`, `get`, `list`, `delete` and `rotate`, and `storage copy`."""
         # Late: it brings the command line, which a bot does not need.
-        from hauberk_plugins.storage.commands import COMMANDS
+        from hauberk_plugins.storage import commands, copy_command
 
-        return COMMANDS
+        return (*commands.COMMANDS, *copy_command.COMMANDS)
 
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
@@ -113,6 +134,8 @@ def _url(reference: str) -> Secret:
 
 class _NoStores:
     """Stands where records cannot be kept; says why."""
+
+    where = "nowhere"
 
     def __init__(self, why: str, remedy: str) -> None:
         self._why = why

@@ -26,8 +26,10 @@ from hauberk_plugins.storage.errors import (
 )
 from hauberk_plugins.storage.names import beyond, to_key
 from hauberk_plugins.storage.postgres_batch import Batch
+from hauberk_plugins.storage.postgres_exchange import PostgresStore
 from hauberk_plugins.storage.postgres_sql import (
     COLUMNS,
+    GET_PAIR,
     INDEXED,
     LOOK,
     MAKE,
@@ -59,7 +61,8 @@ _REACH: Final = "check that the server runs and can be reached, and the connecti
 _TROUBLE: Final[tuple[tuple[str, type[StoreTrouble], str, str], ...]] = (
     ("55P03", StoreBusy, "others keep it locked", _RETRY),
     ("57014", StoreBusy, "the server took too long", _RETRY),
-    ("22012", StoreBusy, "others wrote at the same moment", _RETRY),  # what `SET` and `DROP` raise
+    # What `SET`, `DROP` and an exchange raise.
+    ("22012", StoreBusy, "others wrote at the same moment", _RETRY),
     ("40", StoreBusy, "others wrote at the same moment", _RETRY),
     ("25P03", StoreBusy, "a transaction stood still for too long, and was undone", _RETRY),
     ("53100", StoreFull, "the server's disk is full", "free some room"),
@@ -102,6 +105,16 @@ class PostgresStores(SqlStores[Connection]):
         self._batches: dict[int, Batch] = {}
         super().__init__(_where(url), SQL, None)
 
+    def scoped(self, plugin: str) -> PostgresStore:
+        """Return the store of a plugin, which sees nothing of another's."""
+        return PostgresStore(self, plugin)
+
+    def alone(self, sql: str, parameters: Sequence[object]) -> bool:
+        """Run a statement that is no part of a transaction; whether it gave a row."""
+        if self._scope() is not None:
+            return False  # the transaction is to know all that it has written
+        return bool(self._alone(sql, parameters, making=False))
+
     def checks(self) -> list[Check]:
         """Say what `hauberk doctor` should tell of it."""
         try:
@@ -124,7 +137,10 @@ class PostgresStores(SqlStores[Connection]):
     def many(self, namespace: bytes, keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
         """Return the statement that reads several records at once, and its parameters."""
         # As digests: looked up in the index, which no planner makes of a subquery that makes them.
-        return self.sql.get_many, (namespace, [sha256(key).digest() for key in keys])
+        digests = [sha256(key).digest() for key in keys]
+        if len(digests) == 2:
+            return GET_PAIR, (namespace, *digests)
+        return self.sql.get_many, (namespace, digests)
 
     def bounds(self, namespace: bytes, first: bytes, end: bytes) -> Sequence[object]:
         """Return the parameters of `scan_from`."""

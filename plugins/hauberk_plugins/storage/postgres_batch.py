@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from hauberk_plugins.storage.postgres_sql import DROP, SET, SQL
+from hauberk_plugins.storage.postgres_sql import DROP, GET_PAIR, SET, SQL
 
 if TYPE_CHECKING:
     from hauberk_plugins.storage.sql import Rows
@@ -58,8 +58,9 @@ class Batch:
             self._stands.pop(digest, None)
         elif sql == SQL.get:
             self._stands[_digest(parameters[1])] = rows[0][0] if rows else 0
-        elif sql == SQL.get_many:
-            self._stands.update(dict.fromkeys(parameters[1], 0))
+        elif sql in (SQL.get_many, GET_PAIR):
+            digests = parameters[1] if sql == SQL.get_many else parameters[1:]
+            self._stands.update(dict.fromkeys(digests, 0))
             self._stands.update((_digest(name), version) for name, version, _ in rows)
         return rows
 

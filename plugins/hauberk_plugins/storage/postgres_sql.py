@@ -88,6 +88,11 @@ SQL: Final = Statements(
     namespaces="SELECT DISTINCT namespace FROM hauberk.records",
 )
 
+#: `get_many` of two, as each sealed read is: an array costs the client as much as the read.
+GET_PAIR: Final = (
+    "SELECT name, version, value FROM hauberk.records WHERE namespace = %s AND digest IN (%s, %s)"
+)
+
 #: Writes that are known to lead to a certain version: anything else ends the transaction, by a
 #: division by zero. namespace, name, value, version that is to be; namespace, name, version.
 SET: Final = (

@@ -13,6 +13,7 @@ from hauberk.errors import StoreConflict
 from hauberk.ports import Record
 from hauberk.secret import Secret
 from hauberk_plugins.storage.errors import RecordConflict, StoreBusy, StoreMisused
+from hauberk_plugins.storage.exchange import Exchanging
 from hauberk_plugins.storage.knowledge import Tentative
 from hauberk_plugins.storage.ledger import Ledger
 from hauberk_plugins.storage.names import to_key
@@ -51,6 +52,7 @@ class Namespace:
     def __init__(self, ledger: Ledger, wall_ns: Callable[[], int]) -> None:
         self.ledger = ledger
         self.wall_ns = wall_ns
+        self._exchanging = ledger.bare if isinstance(ledger.bare, Exchanging) else None
         self._local = threading.local()
 
     def current(self) -> Ledger:
@@ -96,6 +98,14 @@ class Namespace:
                 continue
         raise StoreBusy(self.ledger.seals.where, "other processes keep writing there", "try again")
 
+    def put(self, name: str, value: Secret, version: int | None, now_ns: int) -> int:
+        """Write a record and return its version, in one statement if that can be."""
+        if self._exchanging is not None and self._block() is None:
+            written = self.ledger.exchange(self._exchanging, name, value, version, now_ns)
+            if written is not None:
+                return written
+        return self.change(lambda ledger: ledger.put(name, value, version, now_ns))
+
     def _block(self) -> Block | None:
         block: Block | None = getattr(self._local, "block", None)
         if block is not None and block.is_writing:
@@ -138,7 +148,7 @@ class SealedStore:
         del value  # a traceback that shows locals shows those of this frame
         self._current()
         now_ns = self._namespace.wall_ns()
-        return self._namespace.change(lambda ledger: ledger.put(name, hidden, version, now_ns))
+        return self._namespace.put(name, hidden, version, now_ns)
 
     def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a record if it is there."""

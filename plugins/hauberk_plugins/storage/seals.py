@@ -6,10 +6,9 @@ from typing import Final
 
 from hauberk.ports import Record, Vault
 from hauberk.secret import Secret
-from hauberk_plugins.storage.buckets import BadSum, Sum, place, sum_key
+from hauberk_plugins.storage.buckets import VERSION_BYTES, BadSum, Sum, place, sum_key
 from hauberk_plugins.storage.errors import StoreTooRecent
 
-_VERSION_BYTES: Final = 8
 _TIME_BYTES: Final = 8
 
 
@@ -56,7 +55,7 @@ class Seals:
 
     def is_current(self, stored: bytes) -> bool:
         """Whether a record is sealed under the present key."""
-        return self._vault.is_current(stored[_VERSION_BYTES:])
+        return self._vault.is_current(stored[VERSION_BYTES:])
 
     def sum(self, number: int, version: int, text: bytes) -> bytes:
         """Return what is stored of a bucket's sum."""
@@ -85,14 +84,14 @@ class Seals:
 
     def _sealed(self, name: str, version: int, text: Secret) -> bytes:
         sealed = self._vault.seal(self._bound + place(name).key, text.reveal(), version=version)
-        return version.to_bytes(_VERSION_BYTES, "big") + sealed
+        return version.to_bytes(VERSION_BYTES, "big") + sealed
 
     def _opened(self, name: str, stored: bytes) -> tuple[int, Secret]:
         version = version_of(stored)
-        sealed = stored[_VERSION_BYTES:]
+        sealed = stored[VERSION_BYTES:]
         return version, self._vault.open(self._bound + place(name).key, sealed, version=version)
 
 
 def version_of(stored: bytes) -> int:
-    """Return the version that a record says to have: as true as what is stored is."""
-    return int.from_bytes(stored[:_VERSION_BYTES], "big")
+    """Return the version that a record, or its digest, says to have: as true as that is."""
+    return int.from_bytes(stored[:VERSION_BYTES], "big")

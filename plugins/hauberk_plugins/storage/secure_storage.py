@@ -8,10 +8,13 @@ the value. Beside each bucket of records its sum is kept: see `buckets`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
+from attrs import frozen
+
 from hauberk.ports import Store, Vault
+from hauberk.secret import Secret
 from hauberk_plugins.storage.buckets import BUCKETS
 from hauberk_plugins.storage.knowledge import RECORDS, Knowledge, Shared
 from hauberk_plugins.storage.ledger import Ledger
@@ -19,9 +22,26 @@ from hauberk_plugins.storage.sealed import Namespace, SealedStore
 from hauberk_plugins.storage.seals import Seals
 
 #: Where sealed records are kept: apart from what the same plugin keeps unsealed.
-_APART: Final = "sealed/"
+APART: Final = "sealed/"
 #: How many records are sealed anew in one transaction.
 _AT_ONCE: Final = 64
+
+
+@frozen
+class Restored:
+    """A record as it was.
+
+    Attributes:
+        name: Its name.
+        value: What it holds.
+        version: Its version.
+        written_ns: When it was written, nanoseconds since the epoch.
+    """
+
+    name: str
+    value: Secret
+    version: int
+    written_ns: int
 
 
 class Stores(Protocol):
@@ -67,6 +87,23 @@ class SecureStorage:
         """Return the sealed records of a plugin, which sees nothing of another's."""
         return SealedStore(self._namespace(plugin))
 
+    def plugins(self) -> tuple[str, ...]:
+        """Return each plugin that has a sealed record, sorted."""
+        names = (name for name in self._stores.namespaces() if name.startswith(APART))
+        return tuple(name.removeprefix(APART) for name in names)
+
+    def restore(self, plugin: str, records: Iterable[Restored]) -> None:
+        """Write records with versions and times of their own, all or none, where none stand.
+
+        Raises:
+            RecordConflict: One stands there.
+            SealError, StoreError: They cannot be sealed or written.
+        """
+        namespace = self._namespace(plugin)
+        with namespace.transaction() as block:
+            for one in records:
+                block.ledger.restore(one.name, one.value, one.version, one.written_ns)
+
     def reseal(self) -> Iterator[int]:
         """Seal every record of every plugin under the present key; may be stopped anywhere.
 
@@ -103,14 +140,17 @@ class SecureStorage:
         """
         return sum(namespace.ledger.outdated() for namespace in self._all())
 
+    def is_settled(self) -> bool:
+        """Whether nothing that is kept needs another key than the present one; raises the same."""
+        return all(namespace.ledger.is_settled() for namespace in self._all())
+
     def _all(self) -> list[Namespace]:
-        names = (name for name in self._stores.namespaces() if name.startswith(_APART))
-        return [self._namespace(name.removeprefix(_APART)) for name in names]
+        return [self._namespace(name) for name in self.plugins()]
 
     def _namespace(self, plugin: str) -> Namespace:
         found = self._namespaces.get(plugin)
         if found is None:
-            bare = self._stores.scoped(_APART + plugin)
+            bare = self._stores.scoped(APART + plugin)
             ledger = Ledger(bare, Seals(plugin, self._vault), Shared(self._knowledge, plugin))
             # In one step: threads, and a signal's handler, are to have the same.
             found = self._namespaces.setdefault(plugin, Namespace(ledger, self._wall_ns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -105,6 +105,26 @@ def unused(windows: Mapping[str, object], venues: Collection[object]) -> Iterato
         if venue not in venues:
             near = nearest(venue, [name for name in venues if isinstance(name, str)])
             yield (venue,), f"no account is at venue {_cut(venue)}, so nothing would be paced{near}"
+
+
+def misnamed(
+    limits: Limits, endpoint: Callable[[str, str], str], endpoints: Collection[str] = ()
+) -> Iterator[Fault]:
+    """Find costs that no request would ever be charged, since no endpoint is called as they are.
+
+    Args:
+        limits: The venue's.
+        endpoint: Gives the venue's name for a method and a path; empty where it knows none.
+        endpoints: All its names.
+    """
+    for cost in limits.costs:
+        method, _, path = cost.partition(" ")
+        if cost != DEFAULT and (name := endpoint(method, path)) != cost:
+            near = nearest(cost, [name] if name else endpoints)
+            yield (
+                ("costs", cost),
+                f"no endpoint in `operations` is called so, and the default is charged{near}",
+            )
 
 
 class _Reading:

@@ -17,7 +17,14 @@ from hauberk.verdicts import Deny, Wait
 from hauberk.written import Written
 from hauberk_plugins.throttle.errors import LineFull, TooDear
 from hauberk_plugins.throttle.limiter import RateLimiter
-from hauberk_plugins.throttle.limits import Limits, read_limits, repeated, uncounted, unused
+from hauberk_plugins.throttle.limits import (
+    Limits,
+    misnamed,
+    read_limits,
+    repeated,
+    uncounted,
+    unused,
+)
 from hauberk_plugins.throttle.tariff import Tariff
 from hauberk_plugins.throttle.windows import Meter, Scope, Window
 
@@ -139,7 +146,7 @@ class ThrottlePlugin(Plugin):
             jitter_ns = config.jitter_ms * 1_000_000
             return self._limiter.meter(key, window, jitter_ns, reshape=is_live)
 
-        made = Tariff(self._limits(account, venue), meter)
+        made = Tariff(self._limits(account, venue), meter, venue.endpoint)
         self._tariffs[name] = (account, made)
         return made
 
@@ -160,12 +167,17 @@ class ThrottlePlugin(Plugin):
         for name in venues:
             listed = windows.get(name, ())
             faults += repeated([window.name for window in listed], (name,))
+            venue = context.venues.venue(name)
             try:
-                limits = read_limits(name, context.venues.venue(name).section("limits"))
+                limits = read_limits(name, venue.section("limits"))
             except ConfigError as error:
                 problems += error.problems
             else:
                 faults += uncounted(limits, listed, (name,))
+                problems += [
+                    venue.problem(("limits", *at), message)
+                    for at, message in misnamed(limits, venue.endpoint, venue.endpoints())
+                ]
         problems += [context.problem(("windows", *at), message) for at, message in faults]
         if problems:
             raise ConfigError(problems)

@@ -20,11 +20,18 @@ class Tariff:
     Args:
         limits: The venue's.
         meter: Gives the meter of a window for the account.
+        endpoint: From method and path to the name under which the venue's file knows the endpoint,
+            such as `GET /orders/{id}`.
     """
 
-    __slots__ = ("_amounts", "_default", "_known")
+    __slots__ = ("_amounts", "_default", "_endpoint", "_known")
 
-    def __init__(self, limits: Limits, meter: Callable[[Window], Meter]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        meter: Callable[[Window], Meter],
+        endpoint: Callable[[str, str], str] = lambda method, path: f"{method} {path}",
+    ) -> None:
         meters = [(window.counts, meter(window)) for window in limits.windows]
 
         def amounts(cost: Mapping[str, int]) -> Amounts:
@@ -32,6 +39,7 @@ class Tariff:
 
         self._amounts = {endpoint: amounts(cost) for endpoint, cost in limits.costs.items()}
         self._default = self._amounts.pop(DEFAULT, ())
+        self._endpoint = endpoint
         self._known: dict[tuple[str, str], Amounts] = {}
 
     def amounts(self, method: str, url: str) -> Amounts:
@@ -43,7 +51,7 @@ class Tariff:
         """
         found = self._known.get((method, url))
         if found is None:
-            found = self._amounts.get(f"{method} {path_of(url)}", self._default)
+            found = self._amounts.get(self._endpoint(method, path_of(url)), self._default)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[method, url] = found

@@ -10,7 +10,8 @@
 - `adds`: the parameters and headers that signing may add, and the headers that hold keys;
 - `operations`: what each endpoint does, `METHOD /path: operation`. Where that depends on a
   parameter: `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`;
-- `errors` and `server_time`: what an answer says, checked here for plugins that read answers; no
-  built-in does;
+- `errors`: what an answer says, by HTTP status or by a code in a JSON body (`field` says where);
+- `server_time`: the endpoint that tells the exchange's time; `key_check`: a request that tells
+  whether a key works, and changes nothing;
 - `signing` and `limits`: for the plugins `signing` and `throttle` to interpret.
 """

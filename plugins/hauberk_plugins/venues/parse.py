@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from hauberk.request import Operation
+from hauberk_plugins.venues.answers import SAID, Answers
 from hauberk_plugins.venues.checks import Checks, frozen_deeply
 from hauberk_plugins.venues.endpoints import Endpoint, alike, read_endpoint
 from hauberk_plugins.venues.envelope import EnvelopeForm
@@ -19,11 +20,10 @@ _OPEN: Final = ("signing", "limits")
 _REQUIRED: Final = ("name", "base_urls", "operations")
 _KEYS: Final = (
     *_REQUIRED,
-    *("body", "sorted", "envelope", "adds", "errors", "server_time"),
+    *("body", "sorted", "envelope", "adds", "errors", "server_time", "key_check"),
     *_OPEN,
 )
 _ADDS: Final = ("params", "headers", "credential_headers")
-_ERRORS: Final = ("skew", "revoked", "banned", "throttled")
 _UNITS: Final = ("s", "ms", "us", "ns")
 _OPERATIONS: Final = tuple(o.value for o in Operation if o is not Operation.UNKNOWN)
 
@@ -59,6 +59,7 @@ def parse_venue(document: Document) -> VenueFile:
         envelope=_envelope(checks, top),
         operations=_operations(checks, top.get("operations", {})),
         sections=_sections(checks, top),
+        answers=_answers(checks, top.get("errors", {})),
         problem=document.problem,
     )
     checks.done()
@@ -127,22 +128,49 @@ def _sections(checks: Checks, top: dict[str, Any]) -> dict[str, Any]:
     sections: dict[str, Any] = {
         key: checks.mapping(top[key], (key,)) for key in _OPEN if key in top
     }
-    if "errors" in top:
-        sections["errors"] = _errors(checks, top["errors"])
     if "server_time" in top:
         sections["server_time"] = _server_time(checks, top["server_time"])
+    if "key_check" in top:
+        sections["key_check"] = _key_check(checks, top["key_check"])
     return {key: frozen_deeply(section) for key, section in sections.items()}
 
 
-def _errors(checks: Checks, value: Any) -> dict[str, Any]:
+def _answers(checks: Checks, value: Any) -> Answers:
     """Read what an answer says: by HTTP status, or by a code in its body."""
-    errors = checks.only(value, ("errors",), _ERRORS)
+    errors = checks.only(value, ("errors",), (*SAID, "field"))
+    field = errors.pop("field", [])
+    fields = checks.texts([field] if type(field) is str else field, ("errors", "field"))
+    statuses: dict[int, str] = {}
+    codes: dict[str, str] = {}
     for name, signs in errors.items():
-        for kind, codes in checks.only(signs, ("errors", name), ("status", "code")).items():
-            good = type(codes) is list and all(type(code) in (int, str) for code in codes)
-            if not good:
+        for kind, listed in checks.only(signs, ("errors", name), ("status", "code")).items():
+            wanted = (int,) if kind == "status" else (int, str)
+            if type(listed) is not list or any(type(code) not in wanted for code in listed):
                 checks.fault(("errors", name, kind), "must be a list of codes")
-    return errors
+                continue
+            for code in listed:
+                found: dict[Any, str] = statuses if kind == "status" else codes
+                key = code if kind == "status" else str(code)
+                if found.setdefault(key, name) != name:
+                    checks.fault(("errors", name, kind), f"{code} is under {found[key]} already")
+    if codes and not fields:
+        checks.fault(("errors",), "'field' is missing: where in a JSON answer the code stands")
+    return Answers(fields, statuses, codes)
+
+
+def _key_check(checks: Checks, value: Any) -> dict[str, Any]:
+    """Read the request that tells whether a key works: one that changes nothing."""
+    path: KeyPath = ("key_check",)
+    parts = checks.only(value, path, ("endpoint", "params", "body"))
+    endpoint = checks.text(parts.get("endpoint"), (*path, "endpoint"))
+    if endpoint:
+        _endpoint(checks, endpoint, (*path, "endpoint"))
+    params = checks.mapping(parts.get("params", {}), (*path, "params"))
+    for name, text in params.items():
+        checks.text(text, (*path, "params", name))
+    if "body" in parts:
+        checks.text(parts["body"], (*path, "body"))
+    return parts
 
 
 def _server_time(checks: Checks, value: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from hauberk.errors import ConfigProblem, InvalidValue
 from hauberk.keypath import KeyPath
-from hauberk.request import Operation, Pairs, Request
+from hauberk.request import Operation, Pairs, Request, Response
+from hauberk_plugins.venues.answers import Answers
 from hauberk_plugins.venues.endpoints import Endpoint, Endpoints
 from hauberk_plugins.venues.envelope import EnvelopeForm
 from hauberk_plugins.venues.wire import FORM, JSON, read_deeply, read_form, read_json
@@ -71,6 +72,7 @@ class VenueFile:
     envelope: EnvelopeForm | None
     _operations: Mapping[Endpoint, Operation | ByParameter] = field(repr=False)
     _sections: Mapping[str, Any] = field(repr=False)
+    _answers: Answers = field(repr=False)
     _problem: Callable[[KeyPath, str], ConfigProblem] = field(repr=False)
     _endpoints: Endpoints = field(init=False, repr=False)
 
@@ -98,14 +100,22 @@ class VenueFile:
             return found
         try:
             inside = read_deeply(body) if body and self.body == "json" else self._read(body)
-            return found.judge(params + inside)  # type: ignore[union-attr]
         except InvalidValue:
             return _UNKNOWN
+        judged: Operation = found.judge(params + inside)  # type: ignore[union-attr]
+        # Nobody says whether a query beside a body is read: it must not make a difference.
+        if params and inside and judged is not found.judge(inside):  # type: ignore[union-attr]
+            return _UNKNOWN
+        return judged
 
     def endpoint(self, method: str, path: str) -> str:
         """Return the name of an endpoint in this file, as `GET /orders/{id}`; empty for none."""
         found = self._endpoints.find(method, path)
         return "" if found is None else " ".join(found)
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Return the names of all endpoints, in the file's order."""
+        return tuple(" ".join(endpoint) for endpoint in self._operations)
 
     def problem(self, path: KeyPath, message: str) -> ConfigProblem:
         """Make a problem of a value in this file, with its line."""
@@ -144,6 +154,10 @@ class VenueFile:
             if value.partition(";")[0].strip().lower() != wanted:
                 raise InvalidValue(f"{self.name} reads a body of {wanted} only")
         return self._read(request.body)
+
+    def said(self, response: Response) -> str:
+        """Say what an answer means: `skew`, `revoked`, `banned`, `throttled`, or nothing."""
+        return self._answers.said(response)
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return a section of the file, deeply read-only; empty if it is not there."""

@@ -82,20 +82,21 @@ def read_deeply(body: bytes) -> Pairs:
     document = _loaded(body)
     if not isinstance(document, list):
         raise InvalidValue("body is not a JSON object")
-    _flatten("", document, found)
+    _flatten("", document, found, 1)
     return tuple(found)
 
 
-def _flatten(name: str, value: Any, found: list[tuple[str, str]]) -> None:
+def _flatten(name: str, value: Any, found: list[tuple[str, str]], times: int) -> None:
     if type(value) is _Members:
         inside = [(str(key), item) for key, item in value]
     elif type(value) is list:
         inside = [(str(index), item) for index, item in enumerate(value)]
     else:
-        found.append((name, _word(value)))
+        found += [(name, _word(value))] * times
         return
     for key, item in inside:
-        _flatten(f"{name}.{key}" if name else key, item, found)
+        # `{"a.b": 1}` must not pass for `{"a": {"b": 1}}`.
+        _flatten(f"{name}.{key}" if name else key, item, found, 2 if "." in key else times)
 
 
 def _loaded(body: bytes) -> Any:

@@ -216,3 +216,43 @@ def test_whatever_one_answers_is_one_document(run, third_party, body, status):
     ran = run("show")
     assert ran.status == status
     assert "s3cr3t" not in ran.out + ran.err
+
+
+# Groups.
+
+
+def summary(shown, word):
+    (line,) = (line for line in shown.splitlines() if line.startswith(f"│ {word} "))
+    return line.strip("│ ").removeprefix(word).strip()
+
+
+def test_a_group_of_commands_says_what_it_is_for(run, third_party):
+    third_party(
+        contributing(
+            'Command("quiet show", print)',
+            'Command("quiet set", print, group="Quiet hours of accounts.")',
+            'Command("quiet unset", print, group="Another line.")',
+        )
+    )
+    assert summary(run("--help").out, "quiet") == "Quiet hours of accounts."
+    assert "Quiet hours of accounts." in run("quiet", "--help").out
+
+
+def test_a_group_of_the_kernels_own_keeps_its_line(run, third_party):
+    third_party(contributing('Command("plugin show", print, group="Mine.")'))
+    assert summary(run("--help").out, "plugin") == "Write a plugin."
+
+
+@pytest.mark.parametrize("group", ["None", r"'a\nb'", r"'\x1b[2J'"])
+def test_a_group_that_is_no_line_of_text_is_left_out(run, third_party, group):
+    third_party(contributing(f'Command("quiet show", print, group={group})'))
+    ran = run("--help")
+    assert "'quiet show' has a `group` that is no line of text" in ran.err
+    assert summary(ran.out, "fine") == ""
+
+
+def test_the_groups_of_built_ins_say_what_they_are_for(run, edit):
+    edit("bots, throttle", "bots, auth, throttle")
+    shown = run("--help").out
+    for word in ("config", "plugin", "sessions", "token", "user", "vault"):
+        assert summary(shown, word)

@@ -53,7 +53,7 @@ def leave(config, pid, **change):
 
 def test_providers_come_first_and_then_the_one_order(show):
     assert list(show()) == [
-        *("venues", "encryption", "storage", "keys"),
+        *("venues", "encryption", "storage", "keys", "transport"),
         *("killswitch", "policy", "throttle", "signing", "logs"),
     ]
 
@@ -62,7 +62,7 @@ def test_each_plugin_says_where_it_is_from_what_it_is_granted_and_what_it_hooks(
     signing = show()["signing"]
     assert signing["distribution"] == "built-in"
     assert signing["required"] is True
-    assert signing["grants"] == ["keys", "sign", "venues"]
+    assert signing["grants"] == ["keys", "sign", "store", "transport", "venues"]
     assert "sign_request" in counts_of(signing)
     assert signing["problem"] == ""
 

@@ -10,6 +10,7 @@ import bcrypt
 import pyotp
 import pytest
 from attrs import define, field
+from tests.plugins.auth.shell import shell
 
 from hauberk import Secret
 from hauberk.testing import FakeClock, MemoryStore
@@ -17,6 +18,8 @@ from hauberk_plugins.auth.enrolment import SecondFactors
 from hauberk_plugins.auth.passwords import MIN_COST, PasswordHasher
 from hauberk_plugins.auth.peppers import Peppers
 from hauberk_plugins.auth.user_auth import UserAuth
+
+__all__ = ["shell"]
 
 
 @define

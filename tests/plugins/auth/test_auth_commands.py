@@ -1,141 +1,27 @@
 from __future__ import annotations
 
-import io
 import json
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyotp
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
+from tests.plugins.auth.shell import OTHER, PASSWORD, Shell, Terminal, add
 
-from hauberk.builtins import BUILTINS, Builtin
 from hauberk.cli.main import main
-from hauberk.command import session_path
+from hauberk.command import session_path, started
 from hauberk_plugins.auth.commands import COMMANDS
 from hauberk_plugins.auth.kept import device_path
 from hauberk_plugins.auth.plugin import AuthPlugin
 
-PASSWORD, OTHER = "a heron stands in cold water", "seven lanterns under the bridge"
-CONFIG = """\
-plugins: [killswitch, bots, auth]
-ports: {venues: venues, keys: keys, sealed: ports_in_memory, store: ports_in_memory}
-third_party: {ports-in-memory: {plugins: [ports_in_memory], grants: []}}
-"""
-PORTS = """\
-from hauberk.hooks import Plugin
-from hauberk.testing import MemoryStores
 
-SEALED, STORE = MemoryStores(), MemoryStores()
-
-
-class Ports(Plugin):
-    interface = (1, 1)
-    provides = {"sealed": "sealed", "store": "store"}
-    sealed, store = SEALED, STORE
-"""
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
-
-
-@define
-class Shell:
-    """Types commands; state lasts from one to the next."""
-
-    capsys: pytest.CaptureFixture[str]
-    patch: pytest.MonkeyPatch
-    folder: Path
-    asked: list[str] = field(factory=list)
-
-    def piped(self, line: str, stdin: str = "") -> Ran:
-        return self._run(line, io.StringIO(stdin), None)
-
-    def typed(self, line: str, *answers: str | BaseException, name: str = "") -> Ran:
-        """The same at a terminal, which asks without echo."""
-        left = iter(answers)
-
-        def ask(prompt: str) -> str:
-            self.asked.append(prompt)
-            answer = next(left)
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
-
-        return self._run(line, Terminal(name), ask)
-
-    def _run(self, line: str, stdin: io.StringIO, ask: Callable[[str], str] | None) -> Ran:
-        self.capsys.readouterr()
-        with self.patch.context() as patch:
-            patch.setattr(sys, "stdin", stdin)
-            patch.setattr("getpass.getpass", ask)
-            status = main(line.split())
-        return Ran(status, *self.capsys.readouterr())
-
-    @property
-    def users(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.piped("user list --json").document["users"]
-        return found
-
-
-class Cheap(AuthPlugin):
-    """bcrypt at its lowest cost."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config, cost=4)
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    site = tmp_path / "site"
-    info = site / "ports_in_memory-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ports-in-memory\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[hauberk]\nports_in_memory = ports_in_memory:Ports\n")
-    (site / "ports_in_memory.py").write_text(PORTS)
-    (tmp_path / "hauberk.yml").write_text(CONFIG)
-    for name in ("HAUBERK_CONFIG", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr("hauberk_plugins.auth.plugin.Cheap", Cheap, raising=False)
-    target = "hauberk_plugins.auth.plugin:Cheap"
-    grants = ("authenticate", "sealed", "store")
-    monkeypatch.setitem(BUILTINS, "auth", Builtin(target, grants))
-    yield Shell(capsys, monkeypatch, tmp_path)
-    sys.modules.pop("ports_in_memory", None)
-
-
-def add(shell: Shell, name: str = "alice", role: str = "trader") -> None:
-    assert shell.piped(f"user add {name} --role {role}", f"{PASSWORD}\n").status == 0
-
-
-def test_every_command_but_login_needs_a_capability_of_its_own() -> None:
+def test_every_command_but_login_and_passwd_needs_a_capability_of_its_own() -> None:
     assert {command.name: command.capability for command in COMMANDS} == {
         "user add": "user.write", "user list": "user.read", "user disable": "user.write",
-        "user enable": "user.write", "user roles": "user.write", "user passwd": "user.write",
-        "user second-factor": "user.write", "login": "",
+        "user enable": "user.write", "user roles": "user.write", "user passwd": "",
+        "user second-factor": "user.write", "user rotate-pepper": "user.write", "login": "",
     }  # fmt: skip
 
 
@@ -209,6 +95,25 @@ def test_a_user_is_disabled_enabled_and_given_roles_and_a_password(shell: Shell)
     assert shell.piped("user passwd alice", f"{OTHER}\n").status == 0
     assert shell.piped("login alice", f"{PASSWORD}\n").status == 1
     assert shell.piped("login alice", f"{OTHER}\n").status == 0
+
+
+def test_a_fresh_pepper_is_put_in_place_and_each_login_takes_it_up(shell: Shell) -> None:
+    add(shell)
+    add(shell, "bob")
+    ran = shell.piped("user rotate-pepper")
+    told = "A fresh pepper is in place: 2 users' hashes are made anew at the next login.\n"
+    assert (ran.status, ran.out) == (0, told)
+    with started(Path("hauberk.yml"), "auth") as auth:
+        old = auth.plugin.auth.get("alice").password.pepper
+    assert shell.piped("login alice", f"{OTHER}\n").status == 1
+    assert shell.piped("login alice", f"{PASSWORD}\n").status == 0
+    with started(Path("hauberk.yml"), "auth") as auth:
+        users = {user.name: user.password.pepper for user in auth.plugin.auth.all()}
+    assert users["alice"] != old == users["bob"]
+    # Twice in a row: bob's is two behind.
+    assert shell.piped("user rotate-pepper --json").document == {"users": 2}
+    assert shell.piped("login bob", f"{PASSWORD}\n").status == 0
+    assert shell.piped("login alice", f"{PASSWORD}\n").status == 0
 
 
 def test_without_users_the_list_says_so(shell: Shell) -> None:

@@ -82,7 +82,7 @@ def test_a_full_ring_says_to_retire(
     assert ring.rotate()
 
 
-def test_the_date_of_a_key_comes_from_the_clock_and_nothing_depends_on_it(
+def test_the_date_of_a_key_comes_from_the_clock_and_which_one_seals_does_not(
     folder: Path, source: WrappingKey
 ) -> None:
     times = iter([1_700_000_000 * 10**9, 0, -(10**18), 10**30])

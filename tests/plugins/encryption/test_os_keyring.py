@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from hauberk.oskeyring import ALLOWED, installed_backend
 from hauberk_plugins.encryption.errors import NoKey
-from hauberk_plugins.encryption.oskeyring import ALLOWED, KeyringEntry, installed_backend
+from hauberk_plugins.encryption.oskeyring import KeyringEntry
 
 KEY = bytes(range(32))
 CANARY = "c4nary-s3cret"

@@ -7,11 +7,13 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from attrs import evolve
 
 from hauberk.accounts import Account
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
+from hauberk.oskeyring import Entry, look_up
 from hauberk.secret import Secret
-from hauberk_plugins.keys.api_keys import FRESH_NS, APIKeyManager
+from hauberk_plugins.keys.api_keys import FRESH_NS, KEYRING_FRESH_NS, APIKeyManager
 from hauberk_plugins.keys.dotenv import Dotenv
 from hauberk_plugins.keys.reference import UnusableReference
 
@@ -37,7 +39,14 @@ class World:
             self.environ,
             [Dotenv(self.path)],
             self.opened,
+            folder=folder,
+            keyring=lambda name: self.entry(name),
         )
+        self.entries = {}
+
+    def entry(self, name):
+        value = self.entries.get(name)
+        return Entry(Secret(value) if value else None, ("a.Keyring",), is_there=True, why="")
 
     def opened(self, names):
         self.asked.append(tuple(names))
@@ -123,15 +132,98 @@ def test_an_unknown_account_is_said(world):
         world.credentials("other")
 
 
-@pytest.mark.parametrize("kind", ["keyring", "file"])
-def test_a_kind_of_reference_that_is_not_available_is_said_with_those_that_are(tmp_path, kind):
+def test_a_kind_of_reference_that_there_is_not_is_said_with_those_that_are(tmp_path):
     with pytest.raises(UnusableReference) as caught:
-        World(tmp_path, key=f"{kind}:x").credentials()
+        World(tmp_path, key="aws:x").credentials()
     assert str(caught.value) == (
-        f"the key of account 'main' cannot be used, since references of the kind '{kind}:' are "
-        "not available; "
-        "available are: env:NAME, vault:NAME"
+        "the key of account 'main' cannot be used, since this is not a reference to a secret; "
+        "available are: env:NAME, vault:NAME, keyring:NAME, file:PATH"
     )
+
+
+def in_file(folder, text=b"s3\n", mode=0o600):
+    path = folder / "main.pem"
+    path.write_bytes(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_file_is_read_beside_hauberk_yml_without_the_line_end(tmp_path):
+    in_file(tmp_path, b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n")
+    world = World(tmp_path, key="env:KEY", secret="file:main.pem")
+    world.environ["KEY"] = "k"
+    assert world.values()[1].endswith("END PRIVATE KEY-----")
+
+
+def test_a_file_that_was_rotated_is_seen_within_a_second(tmp_path):
+    in_file(tmp_path)
+    world = World(tmp_path, key="file:main.pem", secret="file:main.pem")
+    before = world.credentials()
+    in_file(tmp_path, b"s4")
+    assert world.credentials() is before
+    world.now_ns += SECOND_NS
+    assert world.values() == ("s4", "s4")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "told"),
+    [
+        (b"s", 0o644, "run: chmod 600"),
+        (b"s", 0o660, "run: chmod 600"),
+        (b" \n", 0o600, "it is empty"),
+        (b"x" * 70_000, 0o600, "larger than"),
+    ],
+)
+def test_a_file_that_may_not_be_used_is_said_with_what_to_do(tmp_path, content, mode, told):
+    path = in_file(tmp_path, content, mode)
+    with pytest.raises(CredentialsMissing) as caught:
+        World(tmp_path, key="file:main.pem").credentials()
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_with_its_path(tmp_path):
+    with pytest.raises(CredentialsMissing, match=r"looked in .*/nothing\.pem"):
+        World(tmp_path, key="file:nothing.pem").credentials()
+
+
+def test_an_entry_of_the_keyring_is_a_secret(tmp_path):
+    world = World(tmp_path, key="keyring:main key", secret="env:SECRET")
+    world.environ["SECRET"] = "s"
+    world.entries["main key"] = "from the keyring"
+    assert world.values() == ("from the keyring", "s")
+    world.entries["main key"] = "rotated"
+    world.now_ns += KEYRING_FRESH_NS - 1
+    assert world.values()[0] == "from the keyring"
+    world.now_ns += 1
+    assert world.values()[0] == "rotated"
+
+
+def test_an_entry_that_is_not_there_is_said_with_the_command_that_makes_it(tmp_path):
+    with pytest.raises(CredentialsMissing) as caught:
+        World(tmp_path, key="keyring:main key").credentials()
+    assert "run: keyring set hauberk 'main key'" in str(caught.value)
+    assert "looked in a.Keyring" in str(caught.value)
+
+
+def test_a_keyring_that_keeps_things_in_clear_is_not_asked(tmp_path):
+    world = World(tmp_path, key="keyring:k")
+    world.entry = lambda name: look_up(name, lambda: Plaintext())
+    with pytest.raises(CredentialsMissing, match="no back-end that is known to encrypt"):
+        world.credentials()
+
+
+class Plaintext:
+    def get_password(self, service, name):
+        raise AssertionError("it was asked")
+
+
+def test_a_disabled_account_has_no_key_at_once(world):
+    world.environ |= {"KEY": "k", "SECRET": "s"}
+    world.credentials()
+    world.accounts = {"main": evolve(world.accounts["main"], disabled=True)}
+    with pytest.raises(CredentialsMissing, match="is disabled"):
+        world.credentials()
 
 
 @pytest.mark.parametrize(

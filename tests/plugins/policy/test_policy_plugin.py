@@ -38,3 +38,12 @@ def test_each_account_has_capabilities_of_its_own(guard: GuardFactory) -> None:
     made.clear(Request("POST", DEFAULT_URL, account="main"))
     with pytest.raises(Denied, match="account 'reader' lacks the capability 'trade'"):
         made.clear(Request("POST", DEFAULT_URL, account="reader"))
+
+
+def test_a_disabled_account_is_denied_everything_at_once(guard: GuardFactory) -> None:
+    off = Account("open", disabled=True)
+    made = guard(PolicyPlugin(), accounts={"main": Account("open"), "off": off})
+    made.clear(Request("POST", DEFAULT_URL, account="main"))
+    for path in ("public/time", "read/account", "cancel/order"):
+        with pytest.raises(Denied, match=r"account 'off' is disabled in hauberk\.yml"):
+            made.clear(Request("GET", f"{BASE}/{path}", account="off"))

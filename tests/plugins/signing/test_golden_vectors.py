@@ -62,7 +62,9 @@ def signed_as_written(vector):
 
 
 def test_every_venue_has_vectors():
-    schemed = {n for n in CATALOGUE.names() if "scheme" not in CATALOGUE.venue(n).section("signing")}
+    schemed = {
+        n for n in CATALOGUE.names() if "scheme" not in CATALOGUE.venue(n).section("signing")
+    }
     assert schemed == {file["venue"] for file in FILES.values()}
 
 
@@ -70,7 +72,10 @@ def test_every_venue_has_vectors():
 def test_it_is_signed_to_the_byte(name, vector):
     asked = vector["request"]
     request = Request(
-        asked["method"], asked["url"], tuple(map(tuple, asked["params"])), body=asked.get("body", "")
+        asked["method"],
+        asked["url"],
+        tuple(map(tuple, asked["params"])),
+        body=asked.get("body", ""),
     )
     before = tuple(request)
     signed = RequestSigner(read_scheme(venue_of(name))).sign(
@@ -91,17 +96,17 @@ def test_it_verifies_and_nothing_else_does(name, vector):
     other = Credentials(Secret("another"), credentials.secret, credentials.passphrase)
     with pytest.raises(VerificationFailed):
         verifier.verify(signed, other, vector["time_ns"])
-    for changed in _changed(signed):
+    for changed in _changed(signed, found.covers):
         with pytest.raises(VerificationFailed):
             verifier.verify(changed, credentials, None)
 
 
-def _changed(signed):
-    """The request with one character of each signed part changed."""
+def _changed(signed, covers):
+    """The request with one character of each part that the exchange has signed changed."""
     url, headers, body = signed.url, signed.headers, signed.body
-    if "?" in url:
+    if "?" in url and "query" in covers:
         yield signed.signed(url=_flipped(url), headers=headers, body=body)
-    if body:
+    if body and "body" in covers:
         flipped = _flipped(body.decode()).encode()
         yield signed.signed(url=url, headers=headers, body=flipped)
 

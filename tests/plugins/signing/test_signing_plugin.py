@@ -10,7 +10,7 @@ from hauberk.accounts import Account
 from hauberk.errors import ConfigError, ConfigProblem, CredentialsMissing, MisuseError, SigningError
 from hauberk.keypath import path_text
 from hauberk.ports import Credentials
-from hauberk.request import Operation, Request
+from hauberk.request import Operation, Request, Response
 from hauberk.secret import Secret
 from hauberk_plugins.signing.plugin import SigningConfig, SigningPlugin
 from hauberk_plugins.venues.catalogue import VenueCatalogue
@@ -26,10 +26,21 @@ class World:
 
     def __init__(self):
         self.name = "signing"
+        self.predecessor = None
         self.accounts = {"main": Account("binance")}
-        self.clock = SimpleNamespace(wall_ns=lambda: 1_499_827_319_559_000_000)
+        self.clock = SimpleNamespace(
+            wall_ns=lambda: 1_499_827_319_559_000_000, monotonic_ns=lambda: 10**12
+        )
+        self.granted = {}
         self.held = Credentials(Secret("k"), Secret("s"))
         self.used = VENUE
+
+    def has(self, port):
+        return port in self.granted
+
+    @property
+    def transport(self):
+        return self.granted["transport"]
 
     @property
     def keys(self):
@@ -134,4 +145,71 @@ def test_before_its_start_it_signs_nothing():
 def test_after_its_stop_no_key_is_kept(plugin):
     plugin.sign_request(ORDER)
     plugin.on_stop()
-    assert plugin._signers == {}
+    assert plugin._desks == {}
+
+
+class Exchange:
+    """A transport behind which an exchange tells its time."""
+
+    def __init__(self, ahead_ms):
+        self.ahead_ms = ahead_ms
+        self.asked = []
+
+    def send(self, request, *, timeout_s):
+        assert timeout_s > 0
+        self.asked.append(request.url)
+        ms = 1_499_827_319_559 + self.ahead_ms
+        return Response(200, body=b'{"serverTime":%d}' % ms)
+
+
+def now(plugin):
+    """Have clocks asked in place of a thread of their own."""
+    plugin._clocks._spawn = lambda function: function()
+
+
+def test_requests_are_signed_by_the_exchanges_clock(plugin, world):
+    world.granted["transport"] = exchange = Exchange(ahead_ms=1_500)
+    now(plugin)
+    assert b"timestamp=1499827321059&" in plugin.sign_request(ORDER).body
+    plugin.sign_request(ORDER)
+    assert exchange.asked == ["https://api.binance.com/api/v3/time"]
+
+
+def test_a_skew_error_has_the_clock_asked_again(plugin, world):
+    world.granted["transport"] = exchange = Exchange(ahead_ms=0)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    plugin.on_response(ORDER, Response(400, body=b'{"code":-1102}'))
+    plugin.sign_request(ORDER)
+    exchange.ahead_ms = 2_000
+    plugin.on_response(ORDER, Response(400, body=b'{"code":-1021}'))
+    world.clock.monotonic_ns = lambda: 10**12 + 5 * 10**9
+    assert b"timestamp=1499827321559&" in plugin.sign_request(ORDER).body
+    assert len(exchange.asked) == 2
+
+
+@pytest.mark.parametrize(("off_ms", "way"), [(3_600_000, "behind"), (-3_600_000, "ahead of")])
+def test_with_a_clock_an_hour_off_nothing_is_signed(plugin, world, off_ms, way):
+    world.granted["transport"] = Exchange(off_ms)
+    now(plugin)
+    told = rf"clock is 3600 s {way} that of binance: set it \(NTP\)"
+    for _ in range(2):
+        with pytest.raises(SigningError, match=told):
+            plugin.sign_request(ORDER)
+
+
+def test_an_exchange_that_tells_no_time_is_signed_for_by_our_clock(plugin, world):
+    exchange = Exchange(0)
+    world.granted["transport"] = exchange
+    exchange.send = lambda request, timeout_s: Response(error="ConnectTimeout")
+    now(plugin)
+    assert b"timestamp=1499827319559&" in plugin.sign_request(ORDER).body
+
+
+def test_nobody_is_asked_where_that_is_not_wanted(world):
+    world.granted["transport"] = exchange = Exchange(1_500)
+    plugin = SigningPlugin(SigningConfig(sample_clock=False))
+    plugin.on_start(world)
+    now(plugin)
+    assert b"timestamp=1499827319559&" in plugin.sign_request(ORDER).body
+    assert exchange.asked == []

@@ -2,7 +2,8 @@
 
 Four writers and one that rotates the key share sealed storage. A writer says in a pipe what it
 wrote once `put` has returned, and whoever is killed has its pipe read to the end: all that it
-said must be there. It has one thread, so that it may fork. Prints what it did.
+said must be there. Who rotates seals the values of a configuration anew too, and retires old keys.
+It has one thread, so that it may fork. Prints what it did.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hauberk.secret import Secret
+from hauberk.secureconfig import SecureConfig
 from hauberk_plugins.encryption.data_encryption import DataEncryption
 from hauberk_plugins.encryption.ring import KeyRing
 from hauberk_plugins.encryption.wrapping import Given
 from hauberk_plugins.storage.postgres import PostgresStores
+from hauberk_plugins.storage.rotation import Rotation
 from hauberk_plugins.storage.secure_storage import SecureStorage
 from hauberk_plugins.storage.sqlite import SQLiteStores
 
@@ -38,6 +41,14 @@ EVERY = 10
 SPIN_S = 0.003
 #: What a writer says: which of its names, and the number that it wrote there.
 SAID = struct.Struct(">II")
+#: What who rotates says: that a step is done, or how many keys it has retired.
+STEP, RETIRED = 0, 1
+#: How much faster the clock of the key ring goes, which counts whole seconds.
+FASTER = 1_000
+#: How long a key must not have sealed before it is retired, by that clock: next to nothing, since
+#: here whoever writes holds up the rotation until that is stored.
+UNUSED_S = 20
+TOKEN = Secret("c4nary")
 
 
 class World:
@@ -47,7 +58,10 @@ class World:
         self.folder = folder
         ring = folder / "keys"
         ring.mkdir(0o700, exist_ok=True)
-        self.encryption = DataEncryption(KeyRing(ring, Given(Secret(bytes(32)))))
+        self.encryption = DataEncryption(
+            KeyRing(ring, Given(Secret(bytes(32))), wall_ns=lambda: time.monotonic_ns() * FASTER)
+        )
+        self.values = SecureConfig(folder / "config.yml", self.encryption.scoped("config"))
 
     def stores(self) -> Any:
         if url := os.environ.get("TEST_URL"):
@@ -79,10 +93,11 @@ def rotate(world: World, pipe: int) -> None:
     """Rotate, or go on where whoever was killed had come to."""
     storage = world.storage(world.stores())
     while True:
-        if storage.outdated() == 0:
-            world.encryption.rotate()
-        for _ in storage.reseal():
-            os.write(pipe, SAID.pack(0, 0))
+        rotation = Rotation(storage, world.encryption, [world.values], unused_s=UNUSED_S)
+        rotation.begin()
+        for _ in rotation.steps():
+            os.write(pipe, SAID.pack(STEP, 0))
+        os.write(pipe, SAID.pack(RETIRED, rotation.done.keys_retired))
 
 
 class Child:
@@ -137,11 +152,12 @@ class Sweep:
         self.chance = random.Random(seed)  # noqa: S311
         self.said: dict[tuple[int, int], int] = {}
         self.children = {who: Child(world, who, 1) for who in range(WRITERS + 1)}
-        self.writes = self.rotated = self.kills = 0
+        self.writes = self.rotated = self.retired = self.kills = 0
 
     def hear(self, who: int, said: list[tuple[int, int]]) -> None:
         if who == ROTATOR:
-            self.rotated += len(said)
+            self.rotated += sum(what == STEP for what, _ in said)
+            self.retired += sum(count for what, count in said if what == RETIRED)
             return
         self.writes += len(said)
         self.said.update({(who, name): number for name, number in said})
@@ -164,8 +180,10 @@ class Sweep:
 
     def check(self) -> None:
         """Read everything as a process does that has seen nothing yet."""
-        with closing(self.world.stores()) as stores:
-            store = self.world.storage(stores).scoped("one")
+        fresh = World(self.world.folder)
+        assert fresh.values.get("bot.token") == TOKEN
+        with closing(fresh.stores()) as stores:
+            store = fresh.storage(stores).scoped("one")
             heard = dict(self.said)
             found = {name: int(r.value.rstrip(b"\0")) for name, r in store.scan()}
         for (who, name), number in heard.items():
@@ -184,16 +202,21 @@ class Sweep:
             for _ in storage.reseal():
                 pass
             assert storage.outdated() == 0
+        self.world.values.reseal()
         keys = self.world.encryption.retire()
         self.check()
         report = {"kills": self.kills, "writes": self.writes, "sealed": self.rotated}
-        sys.stdout.write(json.dumps({**report, "keys": keys}))
+        sys.stdout.write(json.dumps({**report, "retired": self.retired, "keys": keys}))
 
 
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     world = World(folder)
     world.encryption.rotate()
+    (folder / "config.yml").write_text("bot: {}\n")
+    world.values.set("bot.token", TOKEN, sealed=True)
+    with closing(world.stores()) as stores:
+        world.storage(stores).scoped("one").put("first", b"0")
     sweep = Sweep(world, seed)
     for kill in range(1, kills + 1):
         sweep.kill_one()

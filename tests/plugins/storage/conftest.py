@@ -201,7 +201,7 @@ def make_stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
 
 
 class Attacker:
-    """Reads and writes rows behind the back of a store in memory or in SQLite."""
+    """Reads and writes rows behind the back of a store."""
 
     def __init__(self, stores: Stores, namespace: str) -> None:
         self._stores = stores
@@ -219,6 +219,9 @@ class Attacker:
             if row is not None:
                 records[key] = row
             return
+        if isinstance(self._stores, PostgresStores):
+            self._write_to_postgres(self._stores, key, row)
+            return
         assert isinstance(self._stores, SQLiteStores)
         with closing(sqlite3.connect(self._stores.path, isolation_level=None)) as connection:
             where = (self.namespace.encode(), key.encode())
@@ -227,19 +230,37 @@ class Attacker:
                 inserted = (*where, row.version, row.value)
                 connection.execute("INSERT INTO records VALUES (?, ?, ?, ?)", inserted)
 
+    def _write_to_postgres(self, stores: PostgresStores, key: str, row: Record | None) -> None:
+        with psycopg.connect(stores._url.reveal_text()) as connection:
+            where = (self.namespace.encode(), key.encode())
+            connection.execute(
+                "DELETE FROM hauberk.records WHERE namespace = %s AND name = %s", where
+            )
+            if row is not None:
+                connection.execute(
+                    "INSERT INTO hauberk.records (namespace, name, version, value) "
+                    "VALUES (%s, %s, %s, %s)",
+                    (*where, row.version, row.value),
+                )
+
     def put_back(self, rows: dict[str, Record]) -> None:
         """Have everything stand as it did."""
         for key in self.rows().keys() | rows.keys():
             self.write(key, rows.get(key))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """A provider of `store` that an attacker can write to."""
     if request.param == "memory":
         yield ListedStores()
         return
-    with closing(SQLiteStores(tmp_path / "state" / "store.sqlite")) as made:
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        with closing(PostgresStores(server.url(server.fresh()), busy_s=5)) as reached:
+            yield reached
+        return
+    with closing(SQLiteStores(tmp_path / "state" / "store.sqlite", busy_s=30)) as made:
         yield made
 
 

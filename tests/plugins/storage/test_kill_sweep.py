@@ -1,4 +1,7 @@
-"""Writers and a rotation that are killed at random instants lose nothing that was acknowledged."""
+"""Writers and a rotation that are killed at random instants lose nothing that was acknowledged.
+
+Nor does a value of a configuration that the rotation seals anew, or anything whose key it retires.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ def sweep(folder: Path, kills: int, **environ: str) -> dict[str, int]:
 
 
 def test_nothing_acknowledged_is_lost_and_all_is_readable(folder: Path) -> None:
-    assert sweep(folder, KILLS)["keys"] > 1
+    report = sweep(folder, KILLS)
+    # Of a few kills, each may come before who rotates has said what it retired.
+    assert report["retired"] or not FULL
 
 
 def test_neither_in_postgres(folder: Path, postgres: PostgresServer) -> None:

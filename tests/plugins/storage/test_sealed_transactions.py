@@ -77,8 +77,8 @@ def test_what_a_failed_commit_undid_is_not_remembered(
             raise StoreError("the connection was lost")
 
     monkeypatch.setattr(bare, "transaction", torn)
-    with pytest.raises(StoreError, match="was lost"):
-        store.put(A, b"2")
+    with pytest.raises(StoreError, match="was lost"), store.transaction() as inside:
+        inside.put(A, b"2")
     monkeypatch.undo()
     assert store.get(A) == Record(b"1", 1)
 
@@ -221,6 +221,7 @@ def test_a_transaction_of_the_callers_is_the_callers_to_try_again(
     assert store.get(A) is None
 
 
+@pytest.mark.parametrize("stores", ["memory", "sqlite"], indirect=True)
 @pytest.mark.parametrize("call", ["get", "put", "scan", "transaction"])
 def test_a_signals_handler_is_refused_in_the_middle_of_a_write(
     store: SealedStore, monkeypatch: pytest.MonkeyPatch, call: str

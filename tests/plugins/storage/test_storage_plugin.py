@@ -196,7 +196,8 @@ def test_a_reload_goes_on_with_what_is_kept(config: Callable[[str], Path]) -> No
 
 def test_the_commands_are_there() -> None:
     names = [command.name for command in StoragePlugin(StorageConfig()).on_commands()]
-    assert names == ["vault put", "vault get", "vault list", "vault delete", "vault rotate"]
+    vault = ["vault put", "vault get", "vault list", "vault delete", "vault rotate"]
+    assert names == [*vault, "storage copy"]
 
 
 @pytest.mark.parametrize("blocked", ["psycopg", "cyclopts"])

@@ -207,6 +207,12 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues(
             "so nothing would be paced; did you mean 'weight'?",
         ),
         (
+            {**limits(), "costs": {**limits()["costs"], "POST /trad/order": {"weight": 5}}},
+            {},
+            'venue open: limits.costs."POST /trad/order": no endpoint in `operations` is called '
+            "so, and the default is charged",
+        ),
+        (
             {},
             {"open": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "weight"),)},
             "the configuration: throttle.windows.open.0.counts: no endpoint costs any 'weight'",

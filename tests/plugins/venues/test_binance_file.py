@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hauberk.request import Operation
+from hauberk.request import Operation, Response
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
 BINANCE = VenueCatalogue().venue("binance")
@@ -74,8 +74,12 @@ def test_every_endpoint_that_a_section_names_is_in_the_map():
 
 
 def test_errors_are_told_apart_by_status_or_code():
-    errors = BINANCE.section("errors")
-    assert errors["skew"]["code"] == (-1021,)
-    assert -2015 in errors["revoked"]["code"]
-    assert errors["banned"]["status"] == (418,)
-    assert errors["throttled"]["status"] == (429,)
+    def said(status, body=b""):
+        return BINANCE.said(Response(status, body=body))
+
+    assert said(400, b'{"code":-1021,"msg":"Timestamp for this request is outside"}') == "skew"
+    assert said(401, b'{"code":-2015,"msg":"Invalid API-key"}') == "revoked"
+    assert said(418) == "banned"
+    assert said(429, b"not JSON") == "throttled"
+    assert said(200, b'{"orderId":-1021}') == ""
+    assert said(200, b'{"deep":{"code":-1021}}') == ""

@@ -39,7 +39,7 @@ def data(**changes):
             "POST /futures/order": FUTURES,
         },
         "signing": {"mac": "x", "after": [{"param": "timestamp"}]},
-        "errors": {"skew": {"code": [-1021]}, "banned": {"status": [418]}},
+        "errors": {"field": "code", "skew": {"code": [-1021]}, "banned": {"status": [418]}},
         "server_time": {"endpoint": "GET /time", "field": "serverTime", "unit": "ms"},
     }
     made |= changes

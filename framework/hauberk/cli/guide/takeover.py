@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
@@ -21,9 +21,6 @@ from hauberk.ports import Store, Vault
 from hauberk.sealed import Sealed
 from hauberk.secret import Secret
 from hauberk.yamledit import put, read_document, value_at
-
-#: The configuration with sealed values, beside hauberk.yml.
-SEALED_CONFIG: Final = "config.sealed.yml"
 
 
 class State(StrEnum):

@@ -8,6 +8,7 @@ What the rules mean for a plugin that can only be looked at from outside:
 - *It never raises, changes nothing it was given, returns only what it may*: hypothesis draws
   requests of every shape, responses, logins, incidents and events for each hook by itself, then
   short lives of a guard; hooks are called as the kernel calls them and judged as it judges them.
+  `config_problems` is asked about sections that are right, wrong and odd, twice each.
 - *Within its time budget*: the median of the calls that a bot waits for is at most
   `limits.warn_after_s`; one that is longer is measured again, since the machine may be busy.
 - *Deterministic for a given clock*: two instances that live the same life on equal clocks answer
@@ -31,7 +32,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -42,7 +46,7 @@ from hauberk.hooks import INTERFACE, Plugin
 from hauberk.request import Request
 from hauberk.settings import KernelLimits
 from hauberk.testing import strategies
-from hauberk.testing.conformance import rules
+from hauberk.testing.conformance import problems, rules
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule
 from hauberk.testing.conformance.scripts import Script, calls, scripts
 from hauberk.testing.conformance.stage import Setup, Stage
@@ -117,7 +121,8 @@ def check_plugin(
     )
     drawn = strategies.requests(account_names=named) if requests is None else requests
     with Stage(setup) as stage:
-        hooks = _check_loads(stage)
+        hooks, cls = _check_loads(stage)
+        _check_problems(stage, cls, config, examples)
         lives = scripts(hooks, drawn)
         each = [script for hook in hooks if (script := calls(hook, drawn)) is not None]
         _check_calls(stage, [*each, lives], examples)
@@ -129,8 +134,8 @@ def check_plugin(
             _check_threads(stage, hooks, drawn, max(examples // 8, 1))
 
 
-def _check_loads(stage: Stage) -> list[str]:
-    """Make and start one, and stop it; return its hooks."""
+def _check_loads(stage: Stage) -> tuple[list[str], type]:
+    """Make and start one, and stop it; return its hooks, and its class."""
     with Subject(stage) as subject:
         declared = getattr(subject.plugin, "interface", None)
         if declared is None and isinstance(subject.plugin, Plugin):
@@ -139,7 +144,17 @@ def _check_loads(stage: Stage) -> list[str]:
         if declared is not None and not _covers_interface(declared):
             why = f"`interface` must be (lowest, highest) around {INTERFACE}, not {declared!r}"
             subject.fail(Rule.LOADS, "", why)
-        return list(subject.hooks)
+        return list(subject.hooks), type(subject.plugin)
+
+
+def _check_problems(stage: Stage, cls: type, config: object, examples: int) -> None:
+    """Ask what it says of `hauberk.yml`, in an empty folder."""
+    if not problems.says_problems(cls):
+        return
+    drafts = problems.drafts(cls, config, stage.setup.accounts)
+    with TemporaryDirectory(prefix="hauberk-check-") as folder:
+        rule = partial(problems.keeps_to_problems, cls, Path(folder))
+        _search(examples, rule, stage, drafts)
 
 
 def _check_calls(stage: Stage, lives: list[SearchStrategy[Script]], examples: int) -> None:

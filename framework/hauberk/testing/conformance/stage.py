@@ -14,9 +14,9 @@ from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.errors import PluginRefused
 from hauberk.hooks import Plugin
-from hauberk.lifecycle import View
 from hauberk.registry import Impl, Part, implementations
 from hauberk.settings import KernelLimits
+from hauberk.starting import View
 from hauberk.testing.clock import FakeClock
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule
 from hauberk.testing.guards import make_guard

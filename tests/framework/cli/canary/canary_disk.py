@@ -24,6 +24,7 @@ accounts:
   main: {venue: binance, key: env:DOT_KEY, secret: env:DOT_SECRET}
   env: {venue: binance, key: env:ENV_KEY, secret: env:ENV_SECRET}
   sealed: {venue: binance, key: vault:main/key, secret: vault:main/secret}
+  off: {venue: binance, key: env:ENV_KEY, secret: env:ENV_SECRET, disabled: true}
 encryption: {key: file:../keys/wrapping.key}
 auth: {cost: 10}
 logs: {format: json, level: debug, file: events.jsonl}

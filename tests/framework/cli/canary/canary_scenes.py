@@ -122,6 +122,10 @@ SCENES: dict[str, list[Scene]] = {
     "vault list": [Scene("vault list")],
     "vault delete": [Scene("vault delete main/spare")],
     "vault rotate": [Scene("vault rotate")],
+    "storage copy": [
+        Scene("storage copy postgres --url env:NO_DATABASE", status=2),
+        Scene(f"storage copy postgres --url {ASTRAY}", status=2),
+    ],
     "vault rewrap": [
         Scene("vault rewrap --key file:../keys/other.key"),
         Scene("vault rewrap --key file:../keys/wrapping.key"),
@@ -134,6 +138,14 @@ SCENES: dict[str, list[Scene]] = {
         Scene(f"vault rewrap --key {ASTRAY}", status=2),
         Scene(f"vault rewrap --passphrase {ASTRAY}", status=2),
     ],
+    "keys check": [
+        Scene("keys check off"),
+        # Nobody is there who could say that a key works.
+        Scene("keys check", status=1),
+        Scene("keys check env", status=1),
+        Scene("keys check nobody", status=2),
+    ],
+    "nonces reset": [Scene("nonces reset main"), Scene("nonces reset nobody", status=2)],
     "resume": [Scene("resume --reason mended")],
     "user add": [
         Scene("user add carol --role trader", TWICE),
@@ -152,9 +164,11 @@ SCENES: dict[str, list[Scene]] = {
     "user roles": [Scene("user roles bob operator")],
     "user passwd": [
         Scene("user passwd bob", TWICE),
-        Scene("user passwd alice", TWICE),
+        Scene("user passwd", [of("password of alice"), recovery, *TWICE]),
+        Scene("user passwd alice", [made("not hers"), recovery, *TWICE], status=1),
         Scene("user passwd nobody", TWICE, status=2),
     ],
+    "user rotate-pepper": [Scene("user rotate-pepper")],
     "user second-factor": [
         Scene("user second-factor bob", [code], ("TOTP", "recovery"), is_seen=True),
         Scene("user second-factor alice", [code], ("TOTP", "recovery"), is_seen=True),
@@ -191,4 +205,4 @@ SCENES: dict[str, list[Scene]] = {
 #: Added to a scene of every command, and refused by each.
 MISUSES = (f"--nonsense={ASTRAY}", ASTRAY)
 #: Commands that take one more word as one of their own.
-TAKE_MORE = {"sign", "vault list", "user roles"}
+TAKE_MORE = {"sign", "keys check", "vault list", "user roles"}

@@ -124,7 +124,9 @@ def test_every_command_is_tried(stage):
     assert set(BUILTINS) <= {planned.name for planned in load(config).planned}
     contributions = {one.command.name for one in contributed(config, COMMANDS)}
     assert set(SCENES) == {*COMMANDS, *contributions}
-    assert all(scenes[0].status == 0 for name, scenes in SCENES.items() if name != "demo")
+    failing = {name for name, scenes in SCENES.items() if scenes[0].status}
+    # One has a test of its own; the other needs a server: tests/plugins/storage/test_copying.py.
+    assert failing == {"demo", "storage copy"}
 
 
 @pytest.mark.parametrize("command", SCENES)
