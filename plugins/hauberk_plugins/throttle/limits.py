@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from hauberk.errors import ConfigError, ConfigProblem, InvalidValue
-from hauberk.keypath import KeyPath, path_text
+from hauberk.keypath import KeyPath
 from hauberk.spelling import nearest
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
@@ -45,12 +45,14 @@ class Limits:
         return self if windows is None else evolve(self, windows=tuple(windows))
 
 
-def read_limits(venue: str, section: Mapping[str, Any]) -> Limits:
+def read_limits(
+    section: Mapping[str, Any], problem: Callable[[KeyPath, str], ConfigProblem]
+) -> Limits:
     """Read the section `limits` of a venue file; an empty one means that nothing is paced.
 
     Args:
-        venue: The venue's name, for messages.
         section: The section's data.
+        problem: Makes a problem of a path in the venue file, as `Venue.problem` does.
 
     Raises:
         ConfigError: Lists what cannot be used, or would pace nothing, and where it stands.
@@ -68,13 +70,7 @@ def read_limits(venue: str, section: Mapping[str, Any]) -> Limits:
     if limits.costs:  # else all is said already
         reading.faults += uncounted(limits, windows, ("windows",))
     if reading.faults:
-        file = f"venue file {venue}"
-        raise ConfigError(
-            [
-                ConfigProblem(file, 0, path_text(("limits", *at)), message)
-                for at, message in reading.faults
-            ]
-        )
+        raise ConfigError([problem(("limits", *at), text) for at, text in reading.faults])
     return limits
 
 

@@ -151,7 +151,7 @@ class ThrottlePlugin(Plugin):
         return made
 
     def _limits(self, account: Account, venue: Venue) -> Limits:
-        limits = read_limits(account.venue, venue.section("limits"))
+        limits = read_limits(venue.section("limits"), venue.problem)
         return limits.replaced(self._config.windows.get(account.venue))
 
     def _check(self, context: Context) -> None:
@@ -169,7 +169,7 @@ class ThrottlePlugin(Plugin):
             faults += repeated([window.name for window in listed], (name,))
             venue = context.venues.venue(name)
             try:
-                limits = read_limits(name, venue.section("limits"))
+                limits = read_limits(venue.section("limits"), venue.problem)
             except ConfigError as error:
                 problems += error.problems
             else:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from hauberk.errors import ConfigError, InvalidValue
+from hauberk.errors import ConfigError, ConfigProblem, InvalidValue
+from hauberk.keypath import KeyPath, path_text
 from hauberk_plugins.throttle.limits import Limits, read_limits
 from hauberk_plugins.throttle.tariff import Tariff
 from hauberk_plugins.throttle.windows import Kind, Meter, Scope, Window
@@ -38,21 +39,26 @@ SECTION: dict[str, Any] = {
 }
 
 
+def problem(path: KeyPath, message: str) -> ConfigProblem:
+    """As a venue of a file makes them."""
+    return ConfigProblem("v.yml", 7, path_text(path), message)
+
+
 def test_windows_and_costs_are_read() -> None:
-    limits = read_limits("v", SECTION)
+    limits = read_limits(SECTION, problem)
     assert limits.windows[1] == Window("orders-10s", Kind.ROLLING, Scope.ACCOUNT, 10, 100, "orders")
     assert limits.costs == SECTION["costs"]
 
 
 def test_no_section_means_that_nothing_is_paced() -> None:
-    assert read_limits("v", {}) == Limits()
+    assert read_limits({}, problem) == Limits()
 
 
 def problems(section: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        read_limits("v", section)
-    assert all(problem.file == "venue file v" for problem in caught.value.problems)
-    return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
+        read_limits(section, problem)
+    assert {(one.file, one.line) for one in caught.value.problems} == {("v.yml", 7)}
+    return [f"{one.path}: {one.message}" for one in caught.value.problems]
 
 
 WEIGHTS = {"default": {"weight": 1}}
@@ -146,10 +152,10 @@ def test_a_window_of_a_figure_that_costs_nothing_anywhere_would_pace_nothing() -
 
 def test_windows_of_the_configuration_stand_in_place_of_the_venues() -> None:
     tiny = Window("tiny", Kind.ROLLING, Scope.IP, 1, 2, "weight")
-    limits = read_limits("v", SECTION).replaced([tiny])
+    limits = read_limits(SECTION, problem).replaced([tiny])
     assert limits.windows == (tiny,)
     assert limits.costs == SECTION["costs"]
-    assert read_limits("v", SECTION).replaced(None) == read_limits("v", SECTION)
+    assert read_limits(SECTION, problem).replaced(None) == read_limits(SECTION, problem)
 
 
 def test_a_window_of_a_wrong_kind_is_no_window() -> None:
@@ -160,7 +166,7 @@ def test_a_window_of_a_wrong_kind_is_no_window() -> None:
 
 
 def test_a_tariff_charges_each_window_that_the_cost_names() -> None:
-    tariff = Tariff(read_limits("v", SECTION), lambda window: Meter(window, 0))
+    tariff = Tariff(read_limits(SECTION, problem), lambda window: Meter(window, 0))
 
     def charged(method: str, path: str) -> dict[str, int]:
         return {m.name: amount for m, amount in tariff.amounts(method, f"https://x.test{path}")}
@@ -173,7 +179,7 @@ def test_a_tariff_charges_each_window_that_the_cost_names() -> None:
 
 @pytest.mark.parametrize("name", VenueCatalogue().names())
 def test_the_limits_of_every_built_in_venue_can_be_used(name: str) -> None:
-    limits = read_limits(name, VenueCatalogue().venue(name).section("limits"))
+    limits = read_limits(VenueCatalogue().venue(name).section("limits"), problem)
     assert limits.windows, Path(name)
     most = {window.counts: window.size for window in limits.windows}
     for cost in limits.costs.values():

@@ -194,11 +194,11 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues(
 @pytest.mark.parametrize(
     ("section", "windows", "told"),
     [
-        ({**limits(), "costs": {}}, {}, "venue file open: limits.costs: 'default' is missing"),
+        ({**limits(), "costs": {}}, {}, "venue open: limits.costs: 'default' is missing"),
         (
             {**limits(), "costs": {"default": {"weight": 1}}},
             {},
-            "venue file open: limits.windows.1.counts: no endpoint costs any 'orders'",
+            "venue open: limits.windows.1.counts: no endpoint costs any 'orders'",
         ),
         (
             limits(),
