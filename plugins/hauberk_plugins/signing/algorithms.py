@@ -310,7 +310,8 @@ def loaded(secret: Secret, venue: str) -> tuple[Any, Any]:
     from cryptography.hazmat.primitives import serialization
 
     def load() -> tuple[Any, Any]:
-        pem = secret.reveal().strip()
+        # In files of JSON and in dotenv files, line ends are often written out.
+        pem = secret.reveal().replace(b"\\n", b"\n").strip()
         try:
             if b"PRIVATE KEY" not in pem:
                 return None, serialization.load_pem_public_key(pem)
