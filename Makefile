@@ -57,6 +57,7 @@ $(PEER)/.made: tests/peer_signing/requirements.txt
 
 test-ccxt: $(VENV)/.test $(PEER)/.made
 	$(BIN)/python tests/peer_signing/compare.py --peer $(PEER)/bin/python
+	$(BIN)/python tests/peer_signing/compare_hyperliquid.py --peer $(PEER)/bin/python
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

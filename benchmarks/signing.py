@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PEER = ROOT / "tests" / "peer_signing"
 sys.path.insert(0, str(PEER))
 
-from compare import PLAIN, Recipe, cases  # noqa: E402
+from compare import PLAIN, Recipe, asked, cases  # noqa: E402
 from overlay import Overlaid  # noqa: E402
 
 from hauberk import Request, Secret  # noqa: E402
@@ -86,7 +86,8 @@ def _signing(recipe: Recipe, case: dict[str, Any]) -> Callable[[], object]:
         Secret(held["secret"]),
         Secret(held["passphrase"]) if "passphrase" in held else None,
     )
-    request = Request(case["method"], case["url"], tuple(case["given"].items()))
+    params, body = asked(case)
+    request = Request(case["method"], case["url"], params, body=body)
     at_ns, nonce = case["time_ns"], case.get("nonce", "")
     return lambda: signer.sign(request, credentials, at_ns, lambda: nonce)
 

@@ -334,6 +334,24 @@ def judge_login(impl: Impl, login: Login, frame: Frame) -> Deny | Identity | Non
     raise HookFailed(impl, f"returned {_kind(answer)}, which on_login may not")
 
 
+def end_login(impl: Impl, login: Login, granted: bool, why: str, frame: Frame) -> Deny | None:
+    """Tell one guard how a login ended; the authenticator may still deny one that counts.
+
+    Raises:
+        HookFailed: It raised, or answered what it may not.
+    """
+    answer = call(impl, login.without_secrets(), granted, why, frame=frame)
+    if answer is None:
+        return None
+    if type(answer) is Deny and granted and impl.may_authenticate:
+        if (problem := answer.problem()) is None:
+            return answer
+        impl.failed()
+        raise HookFailed(impl, f"returned Deny whose {problem}")
+    impl.failed()
+    raise HookFailed(impl, f"returned {_kind(answer)}, which on_login_end may not")
+
+
 def respond(impl: Impl, incident: Incident) -> Any:
     """Call one responder: an `Outcome`, or an awaitable of one from an `async def`.
 
@@ -424,7 +442,9 @@ def masked(text: str) -> str:
 
 def _told(impl: Impl, error: BaseException) -> str:
     """A signer's and an authenticator's exception may quote a secret: only its type is told."""
-    if impl.hook in ("sign_request", "on_login") and not isinstance(error, HauberkError):
+    if impl.hook in ("sign_request", "on_login", "on_login_end") and not isinstance(
+        error, HauberkError
+    ):
         return type(error).__name__
     return told(error)
 

@@ -1,21 +1,27 @@
 """Private folders and files: 0700 and 0600 from birth, each write whole or not at all.
 
 Nothing here knows what it writes: whoever has a secret to keep seals it first, but for keys and
-tokens that only a private file can hold.
+tokens that only a private file can hold. How one is written: see `hauberk.aside`.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hauberk.aside import (
+    READ,
+    clean,
+    close_quietly,
+    opened_folder,
+    place,
+    put_in_place,
+    written_aside,
+)
+from hauberk.aside import REAL as REAL
+from hauberk.aside import FileOperations as FileOperations
 from hauberk.errors import UnsafeFile
 from hauberk.ownership import (
     check_alone,
@@ -29,39 +35,6 @@ from hauberk.secret import Secret
 
 #: What `read_private` reads at most, unless told otherwise, bytes.
 MAX_BYTES: Final = 1 << 20
-_TEMPORARY: Final = re.compile(r"\.hauberk-[1-9][0-9]*-[0-9a-f]{16}\.tmp\Z")
-# O_NONBLOCK: a FIFO in the file's place would hold us for ever.
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_TRIES: Final = 8
-
-
-class FileOperations:
-    """All that the functions here ask of the operating system, so that a test may fail each."""
-
-    open = staticmethod(os.open)
-    close = staticmethod(os.close)
-    read = staticmethod(os.read)
-    write = staticmethod(os.write)
-    fsync = staticmethod(os.fsync)
-    fstat = staticmethod(os.fstat)
-    stat = staticmethod(os.stat)
-    fchmod = staticmethod(os.fchmod)
-    chmod = staticmethod(os.chmod)
-    flock = staticmethod(fcntl.flock)
-    rename = staticmethod(os.rename)
-    link = staticmethod(os.link)
-    unlink = staticmethod(os.unlink)
-    mkdir = staticmethod(os.mkdir)
-    urandom = staticmethod(os.urandom)
-
-    def listdir(self, folder: int) -> list[str]:
-        """Return the names in a folder, given its descriptor."""
-        return os.listdir(folder)
-
-
-REAL: Final = FileOperations()
 
 
 def make_private_folder(path: str | Path, *, files: FileOperations = REAL) -> None:
@@ -116,6 +89,8 @@ def read_private(
 ) -> bytes:
     """Read a private file whole; it is checked through the descriptor that is read.
 
+    What a writer that was killed left in its folder is removed, as `write_private` does too.
+
     Args:
         path: The file; a link in its place is not followed, a FIFO is not waited for.
         limit: How many bytes it may have.
@@ -128,8 +103,10 @@ def read_private(
         OSError: It cannot be read.
     """
     path = Path(path)
+    with suppress(OSError):  # what cannot be cleaned stops nothing
+        clean_orphans(path.parent, files=files)
     try:
-        descriptor = files.open(path, _READ)
+        descriptor = files.open(path, READ)
     except OSError as error:
         raise unreadable(path, error) from None
     try:
@@ -155,13 +132,15 @@ def write_private(
 ) -> None:
     """Write a file whole or not at all, private from its first byte, durable on return.
 
-    Written beside its place under another name, forced to the disk, and put in place in one step.
-    A link in its place is replaced, never followed.
+    Written beside its place, forced to the disk, and put in place in one step. Until then it has
+    another name or, where nothing is to be replaced and the file system can do it, none at all. A
+    link in its place is replaced, never followed.
 
     Args:
         path: The file.
         data: Its content. A `Secret` where a traceback that shows locals must not show it.
-        replace: Whether what stands there is replaced.
+        replace: Whether what stands there is replaced: not by a secret that is not sealed, since
+            a process killed before the last step leaves the file under its other name.
         shared: Whether others may write into the folder too: only for what holds no secret and
             is not trusted when it is read.
         files: The operating system.
@@ -176,11 +155,15 @@ def write_private(
     with opened_folder(path.parent, files) as folder:
         if not shared:
             check_folder(path.parent, files.fstat(folder))
+        with suppress(OSError):
+            clean(folder, files)
         try:
-            with written_aside(folder, data, files) as temporary:
-                put = put_in_place if replace else _place
-                put(temporary, path.name, folder, files)
-                files.fsync(folder)
+            if replace:
+                with written_aside(folder, data, files) as temporary:
+                    put_in_place(temporary, path.name, folder, files)
+            else:
+                place(path.name, data, folder, files)
+            files.fsync(folder)
         except OSError as error:
             # Of the temporary name nobody knows anything.
             raise OSError(error.errno, error.strerror, str(path)) from error
@@ -203,8 +186,7 @@ def clean_orphans(folder: str | Path, *, files: FileOperations = REAL) -> int:
     """
     try:
         with opened_folder(Path(folder), files) as descriptor:
-            names = [name for name in files.listdir(descriptor) if _TEMPORARY.match(name)]
-            return sum(_remove_orphan(name, descriptor, files) for name in names)
+            return clean(descriptor, files)
     except FileNotFoundError:
         return 0
 
@@ -237,103 +219,6 @@ def _content(descriptor: int, limit: int, files: FileOperations) -> bytes | None
         # A traceback that shows locals would show them.
         content.clear()
         part = b""
-
-
-@contextmanager
-def written_aside(folder: int, data: bytes | Secret, files: FileOperations) -> Iterator[str]:
-    """Yield the name of a file that holds the data, locked; gone afterwards under that name."""
-    name, descriptor = _create(folder, files)
-    try:
-        left = memoryview(data.reveal() if isinstance(data, Secret) else data)
-        while left:
-            written = files.write(descriptor, left)
-            if not written:
-                raise OSError(errno.EIO, "nothing was written")
-            left = left[written:]
-        files.fsync(descriptor)
-        yield name
-    except BaseException:
-        with suppress(OSError):
-            files.unlink(name, dir_fd=folder)
-        raise
-    finally:
-        close_quietly(descriptor, files)
-
-
-def _create(folder: int, files: FileOperations) -> tuple[str, int]:
-    """Make an empty file of our own; locked, so that nobody takes it for an orphan."""
-    for _ in range(_TRIES):
-        # The process id is for whoever looks at the folder; the lock decides.
-        name = f".hauberk-{os.getpid()}-{files.urandom(8).hex()}.tmp"
-        descriptor = files.open(name, _CREATE, 0o600, dir_fd=folder)
-        try:
-            files.fchmod(descriptor, 0o600)  # whatever the umask took away
-            files.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if files.fstat(descriptor).st_nlink:
-                return name, descriptor
-        except BlockingIOError:
-            pass
-        except BaseException:
-            with suppress(OSError):
-                files.unlink(name, dir_fd=folder)
-            close_quietly(descriptor, files)
-            raise
-        # Somebody who cleans came between the two steps.
-        with suppress(OSError):
-            files.unlink(name, dir_fd=folder)
-        close_quietly(descriptor, files)
-    raise BlockingIOError(errno.EWOULDBLOCK, "somebody keeps removing the file being written")
-
-
-def put_in_place(temporary: str, name: str, folder: int, files: FileOperations) -> None:
-    """Rename what was written aside, in one folder, over whatever stands there."""
-    try:
-        files.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except IsADirectoryError:
-        raise FileExistsError(errno.EEXIST, "a folder stands there") from None
-
-
-def _place(temporary: str, name: str, folder: int, files: FileOperations) -> None:
-    # Unlike a rename, it replaces nothing that came meanwhile.
-    files.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    files.unlink(temporary, dir_fd=folder)
-
-
-def _remove_orphan(name: str, folder: int, files: FileOperations) -> bool:
-    try:
-        found = files.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            return False
-        if found.st_mode & 0o600 == 0o600:
-            descriptor = files.open(name, _READ, dir_fd=folder)
-            try:
-                files.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                files.unlink(name, dir_fd=folder)
-            finally:
-                close_quietly(descriptor, files)
-        else:
-            # Not yet locked, and empty: who is still at it notices, and begins again.
-            files.unlink(name, dir_fd=folder)
-    except (FileNotFoundError, BlockingIOError):
-        return False
-    return True
-
-
-@contextmanager
-def opened_folder(path: Path, files: FileOperations) -> Iterator[int]:
-    """Yield a descriptor of a folder."""
-    descriptor = files.open(path, _FOLDER)
-    try:
-        yield descriptor
-    finally:
-        close_quietly(descriptor, files)
-
-
-def close_quietly(descriptor: int, files: FileOperations) -> None:
-    """Close a descriptor, whatever closing says."""
-    # What matters was forced to the disk before; whatever it says, the descriptor is gone.
-    with suppress(OSError):
-        files.close(descriptor)
 
 
 def _make_missing(path: Path, files: FileOperations) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
-from hauberk.dispatch import HookFailed, Interrupts
+from hauberk.dispatch import Interrupts
 from hauberk.drivers import Drivers
-from hauberk.errors import Denied, MisuseError
+from hauberk.errors import MisuseError
+from hauberk.files import clean_orphans
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel
+from hauberk.logins import log_in
 from hauberk.plan import Plan
 from hauberk.ports import Clock
 from hauberk.protocol import Cleared, Steps, clearing
@@ -22,7 +25,6 @@ from hauberk.records import Identity, Incident, Login, Severity
 from hauberk.registry import Impl
 from hauberk.request import Operation, Request, Response
 from hauberk.snapshot import Snapshot
-from hauberk.verdicts import Deny
 
 if TYPE_CHECKING:
     from hauberk.batch import SignedBatch, Verdicts
@@ -39,7 +41,7 @@ class Guard:
     """Stands between a bot and its exchanges. Usable from any thread and event loop.
 
     `hauberk.open` makes one from `hauberk.yml`; this constructor is for programs and tests that
-    bring their own parts.
+    bring their own parts. What writers that were killed left in the state folder is removed.
 
     Args:
         plan: Settings and plugins.
@@ -62,6 +64,9 @@ class Guard:
     ) -> None:
         self._replan = replan
         self._unsettled: OrderedDict[str, Request] = OrderedDict()
+        if plan.settings.state_dir is not None:
+            with suppress(OSError):  # what cannot be cleaned stops nothing
+                clean_orphans(plan.settings.state_dir)
         self._kernel = Kernel(plan, clock or SystemClock(), publish=publish)
         self._drivers = Drivers(self._kernel)
 
@@ -133,27 +138,12 @@ class Guard:
 
         Raises:
             Denied: It may not proceed.
+            KeyboardInterrupt: A hook was interrupted; raised when all have been told.
         """
         self._enter("login")
         if type(login) is not Login:
             raise MisuseError(f"login takes a hauberk.Login, not {type(login).__name__}")
-        kernel = self._kernel
-        frame = Frame(watch=kernel.watch)
-        snapshot = kernel.snapshot
-        told = {"user": login.user, "source": login.source}
-        try:
-            try:
-                identity = _judge(login, snapshot, frame)
-            finally:
-                kernel.flush(frame)
-            granted = kernel.event(
-                "kernel", "login.granted", {**told, "roles": identity.roles}, permission=True
-            )
-            kernel.permit(granted, snapshot.recorders)
-        except Denied as denied:
-            kernel.record(kernel.event("kernel", "login.denied", {**told, "by": denied.plugin}))
-            raise
-        return identity
+        return log_in(self._kernel, login.stamped(self._next_id()))
 
     async def alogin(self, login: Login) -> Identity:
         """The same for asyncio, off the loop."""
@@ -329,9 +319,12 @@ class Guard:
         except (TypeError, ValueError):
             what = f"timeout_s is a number of seconds, not {type(timeout_s).__name__}"
             raise MisuseError(what) from None
-        stamped = request.stamped(f"{kernel.id_prefix}-{next(kernel.ids):x}", _UNKNOWN)
+        stamped = request.stamped(self._next_id(), _UNKNOWN)
         frame = Frame(watch=kernel.watch)
         return clearing(stamped, timeout_ns, frame=frame, off_loop=off_loop)
+
+    def _next_id(self) -> str:
+        return f"{self._kernel.id_prefix}-{next(self._kernel.ids):x}"
 
     def _left(self, cleared: Cleared) -> Cleared:
         if len(self._unsettled) >= _UNSETTLED:
@@ -349,23 +342,6 @@ class Guard:
     def _enter(self, what: str) -> None:
         frames.refuse_inside(what)
         self._kernel.check_open()
-
-
-def _judge(login: Login, snapshot: Snapshot, frame: Frame) -> Identity:
-    """Ask every guard of logins; an identity counts only if no later one denies."""
-    identity: Identity | None = None
-    for impl in snapshot.impls("on_login"):
-        try:
-            answer = dispatch.judge_login(impl, login, frame)
-        except HookFailed as failure:
-            raise Denied(impl.name, failure.why) from None
-        if type(answer) is Deny:
-            raise Denied(impl.name, answer.reason, answer.retry_after)
-        if type(answer) is Identity:
-            identity = answer
-    if identity is None:
-        raise Denied("kernel", "nobody vouched for this login")
-    return identity
 
 
 def _schedule(impl: Impl, *args: Any) -> None:

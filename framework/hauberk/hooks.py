@@ -136,16 +136,37 @@ class Plugin:
     def on_login(self, login: Login) -> Deny | Identity | None:
         """Judge a login, or, with the grant `authenticate`, say who it is.
 
-        Role: guard. Only the authenticator is shown the password and the code.
+        Role: guard. Only the authenticator is shown the password and the code. Whoever comes
+        later may still deny: do in `on_login_end` what must not outlast a denial.
 
         Args:
-            login: The attempt.
+            login: The attempt, stamped with its id.
 
         Returns:
             `None` for no objection, `Deny` (with `retry_after`), or an `Identity` from the
             authenticator, which counts only if no later guard denies.
 
         On failure: the login is denied.
+        """
+        return None
+
+    @hookspec
+    def on_login_end(self, login: Login, granted: bool, why: str) -> Deny | None:
+        """Learn how a login ended that `on_login` was asked about.
+
+        Role: guard. Called once on every guard that was asked. Granted means that no guard has
+        denied and that every required recorder has recorded it. The authenticator is told that
+        first, and begins the session here; the others are told what has come of that.
+
+        Args:
+            login: The attempt, by the same id; without password, code and device.
+            granted: Whether somebody is logged in.
+            why: Empty if so; else the reason that nobody is.
+
+        Returns:
+            Nothing; or, from the authenticator of a granted login, `Deny` after all.
+
+        On failure: the authenticator's, where granted, denies the login; else contained.
         """
         return None
 

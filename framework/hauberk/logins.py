@@ -7,14 +7,19 @@ begin a session, denies after all. Rule 3: each guard that was asked is told the
 
 from __future__ import annotations
 
+import logging
+from typing import Any, Final
+
 from hauberk import dispatch
 from hauberk.dispatch import HookFailed, Interrupts
 from hauberk.errors import Denied
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel
-from hauberk.records import Identity, Login
+from hauberk.records import Event, Identity, Login
 from hauberk.registry import Impl
 from hauberk.verdicts import Deny
+
+log: Final = logging.getLogger("hauberk")
 
 
 def log_in(kernel: Kernel, login: Login) -> Identity:
@@ -26,7 +31,7 @@ def log_in(kernel: Kernel, login: Login) -> Identity:
 
     Raises:
         Denied: It may not proceed.
-        KeyboardInterrupt: A hook was interrupted; nobody is logged in.
+        KeyboardInterrupt: A hook was interrupted; raised when all have been told.
     """
     return _Attempt(kernel, login).run()
 
@@ -39,15 +44,14 @@ class _Attempt:
         self._login = login
         self._frame = Frame(watch=kernel.watch)
         self._snapshot = kernel.snapshot
-        #: What is told of it. Not the name as typed: people type passwords there.
-        self._told = {"login": login.id, "source": login.source}
+        # The name only once somebody has vouched for it: people type passwords there.
+        self._told = {"login": login.id, "user": "", "source": login.source}
         #: Who was asked and has not been told the end.
         self._untold: list[Impl] = []
 
     def run(self) -> Identity:
         try:
             identity = self._judged()
-            self._told["user"] = identity.user
             granted = self._event("login.granted", True, roles=identity.roles)
             self._kernel.permit(granted, self._snapshot.recorders)
             self._confirm()
@@ -74,6 +78,7 @@ class _Attempt:
                     raise Denied(impl.name, answer.reason, answer.retry_after)
                 if type(answer) is Identity:
                     identity = answer
+                    self._told["user"] = answer.user
         except HookFailed as failure:
             raise Denied(failure.impl.name, failure.why) from None
         finally:
@@ -83,7 +88,7 @@ class _Attempt:
         return identity
 
     def _confirm(self) -> None:
-        """Tell the authenticator that it counts; unless it can stand by that, it does not."""
+        """Tell the authenticator that it counts; what it then cannot stand by does not."""
         for impl in [impl for impl in self._untold if impl.may_authenticate]:
             try:
                 denial = self._tell(impl, True, "")
@@ -95,12 +100,30 @@ class _Attempt:
                 raise Denied(impl.name, denial.reason, denial.retry_after)
 
     def _end(self, granted: bool, why: str) -> None:
-        """Tell everybody else, whatever any of them does."""
+        """Tell everybody who has not been told, whatever any of them does."""
         interrupts = Interrupts()
         for impl in tuple(self._untold):
             with interrupts:
-                dispatch.logged(impl.end or impl, lambda: self._tell(impl, granted, why))
+                try:
+                    self._tell(impl, granted, why)
+                except HookFailed as failure:
+                    log.warning("%s.on_login_end %s", impl.name, failure.why)
         with interrupts:
             self._kernel.flush(self._frame)
         interrupts.raise_first()
 
+    def _tell(self, impl: Impl, granted: bool, why: str) -> Deny | None:
+        self._untold.remove(impl)
+        if impl.end is None:
+            return None
+        return dispatch.end_login(impl.end, self._login, granted, why, self._frame)
+
+    def _event(self, kind: str, permission: bool = False, **fields: Any) -> Event:
+        told = {**self._told, **fields}
+        return self._kernel.event("kernel", kind, told, permission=permission)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, Denied):
+        return f"{error.plugin}: {error.reason}"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from hauberk import coredumps, counts, process
 from hauberk.config import read_config
 from hauberk.discovery import configs, discover
 from hauberk.errors import ConfigError, ConfigProblem, UnsafeFile
-from hauberk.files import clean_orphans, make_private_folder
+from hauberk.files import make_private_folder
 from hauberk.guard import Guard
 from hauberk.ownloop import brief_guard
 from hauberk.plan import Plan
@@ -78,7 +77,7 @@ def schema_for(path: str | Path) -> dict[str, Any]:
 
 
 def _make_folder(state: Path, file: str) -> None:
-    """Make the state folder; remove what writers that were killed left in one that is there."""
+    """Make the state folder where there is none."""
     try:
         if not state.is_dir():
             make_private_folder(state)
@@ -86,8 +85,6 @@ def _make_folder(state: Path, file: str) -> None:
         raise _no_state(state, file, error.problem) from None
     except OSError as error:
         raise _no_state(state, file, error.strerror or type(error).__name__) from None
-    with suppress(OSError):  # what cannot be cleaned stops nothing
-        clean_orphans(state)
 
 
 def _no_state(state: Path, file: str, why: str) -> ConfigError:

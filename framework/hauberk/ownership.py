@@ -57,11 +57,12 @@ def check_obeyed(path: Path, found: os.stat_result) -> None:
     path = path.absolute()
     real = Path(os.path.realpath(path))
     _check_obeyed(real, found, _OTHERS_WRITE)
-    if (link := path.lstat()) and stat.S_ISLNK(link.st_mode):
+    link = path.lstat()
+    if stat.S_ISLNK(link.st_mode):
         _check_whose(path, link)
     for folder in dict.fromkeys((path.parent, real.parent)):
-        is_sticky = (status := folder.stat()).st_mode & stat.S_ISVTX
-        _check_obeyed(folder, status, 0 if is_sticky else stat.S_IWOTH)
+        status = folder.stat()
+        _check_obeyed(folder, status, 0 if status.st_mode & stat.S_ISVTX else stat.S_IWOTH)
 
 
 def _check_obeyed(path: Path, found: os.stat_result, others: int) -> None:

@@ -81,10 +81,11 @@ class Venue(Protocol):
         decoded, in order.
         """
 
-    def carries(self, body: bytes, signed: bytes) -> bool:
-        """Whether a judged body stands unchanged in the venue's own envelope around it.
+    def carries(self, body: bytes, signed: Request) -> bool:
+        """Whether a signed request carries a judged body unchanged.
 
-        Asked where a signed body differs from the judged one: a venue without envelopes says no.
+        It is the signed body, or stands in the venue's own envelope, where it has such a thing: in
+        the signed body, or in a header beside an empty one.
         """
 
     def body_params(self, request: Request) -> Pairs:

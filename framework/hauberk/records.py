@@ -46,6 +46,7 @@ class Login:
         password: `None` for every hook but the authenticator's.
         code: Second factor; `None` likewise.
         device: A token of a device seen before; `None` likewise.
+        id: Of this attempt, stamped by the kernel; empty before.
     """
 
     user: str
@@ -53,6 +54,7 @@ class Login:
     code: Secret | None = None
     source: str = ""
     device: Secret | None = None
+    id: str = field(default="", init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not all(type(text) is str for text in (self.user, self.source)):
@@ -63,7 +65,13 @@ class Login:
 
     def without_secrets(self) -> Login:
         """Return what every hook but the authenticator's is shown."""
-        return evolve(self, password=None, code=None, device=None)
+        return evolve(self, password=None, code=None, device=None).stamped(self.id)
+
+    def stamped(self, attempt_id: str) -> Login:
+        """Return a copy that bears the id of an attempt."""
+        stamped = evolve(self)
+        object.__setattr__(stamped, "id", attempt_id)
+        return stamped
 
 
 @frozen

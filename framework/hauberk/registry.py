@@ -29,8 +29,10 @@ HOOK_GRANTS: Final = {
     "verify_batch": "verify",
 }
 #: What a hook registered at run time may be: a guard, observer, responder, optional recorder.
-BOT_HOOKS: Final = frozenset({"on_request", "on_end", "on_login", "on_response", "on_incident",
-                              "on_event"})  # fmt: skip
+BOT_HOOKS: Final = frozenset({"on_request", "on_end", "on_login", "on_login_end", "on_response",
+                              "on_incident", "on_event"})  # fmt: skip
+#: Guards' hooks, each with the one that is told how what it judged has ended.
+ENDS: Final = {"on_request": "on_end", "on_login": "on_login_end"}
 GRANTS: Final = frozenset({"amend", "sign", "authenticate", "record", "verify", *PORTS})
 FIRST: Final = "killswitch"
 PACER: Final = "throttle"
@@ -78,7 +80,7 @@ class Impl:
 
     Attributes:
         calls: How often it was called.
-        end: The plugin's `on_end`, on the implementation of `on_request` only.
+        end: Of a guard's hook the plugin's other one that is told the end; see `ENDS`.
     """
 
     part: Part
@@ -172,8 +174,9 @@ def _implementations(part: Part) -> dict[str, Impl]:
         for impl in getattr(manager.hook, hook).get_hookimpls():
             found[hook] = _checked(part, hook, impl.function)
     _check_together(part, found)
-    if "on_request" in found:
-        found["on_request"].end = found.get("on_end")
+    for hook, end in ENDS.items():
+        if hook in found:
+            found[hook].end = found.get(end)
     return found
 
 
@@ -281,8 +284,9 @@ def _check_together(part: Part, found: dict[str, Impl]) -> None:
         for hook, grant in HOOK_GRANTS.items():
             if hook in found and grant not in part.grants:
                 raise PluginRefused(part.name, f"{hook} needs the grant {grant!r} in hauberk.yml")
-    if "on_end" in found and "on_request" not in found:
-        raise PluginRefused(part.name, "on_end without on_request would never be called")
+    for hook, end in ENDS.items():
+        if end in found and hook not in found:
+            raise PluginRefused(part.name, f"{end} without {hook} would never be called")
     if part.required and "on_incident" in found and found["on_incident"].is_async:
         raise PluginRefused(part.name, "on_incident of a required plugin runs inline: make it def")
     if not found and not getattr(part.plugin, "provides", None):

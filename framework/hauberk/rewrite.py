@@ -12,20 +12,20 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from hauberk.errors import HauberkError, UnsafeFile
-from hauberk.files import (
+from hauberk.aside import (
+    READ,
     REAL,
     FileOperations,
-    clean_orphans,
+    clean,
     close_quietly,
     opened_folder,
     put_in_place,
     written_aside,
 )
+from hauberk.errors import HauberkError, UnsafeFile
 
 #: What others may do with the file afterwards: what they could before, but never write.
 _MODE: Final = 0o644
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileChanged(HauberkError):
@@ -62,9 +62,9 @@ def rewrite(path: str | Path, was: bytes, data: bytes, *, files: FileOperations 
     """
     real = _followed(Path(path))
     try:
-        clean_orphans(real.parent, files=files)
         with opened_folder(real.parent, files) as folder:
-            descriptor = files.open(real.name, _READ, dir_fd=folder)
+            clean(folder, files)
+            descriptor = files.open(real.name, READ, dir_fd=folder)
             try:
                 found = _locked(descriptor, real, folder, files)
                 if _content(descriptor, len(was), files) != was or _followed(Path(path)) != real:

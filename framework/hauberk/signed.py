@@ -41,11 +41,10 @@ def check_signed(judged: Request, signed: Request, binding: Binding) -> str | No
         return "the signer changed account or id"
     if operation is not judged.operation or type(params) is not tuple or params:
         return "a signed request has no params: they stand, encoded, in url or body"
-    if body is not judged.body:
-        if (problem := body_problem(body)) is not None:
-            return _INVALID + problem
-        if judged.body and body != judged.body and not binding.venue.carries(judged.body, body):
-            return "the signer changed the body"
+    if body is not judged.body and (problem := body_problem(body)) is not None:
+        return _INVALID + problem
+    if judged.body and not binding.venue.carries(judged.body, signed):
+        return "the signer changed the body"
     if (problem := _headers(judged.headers, headers, binding)) is not None:
         return problem
     return _params(judged, signed, binding)
@@ -82,8 +81,10 @@ def _headers(given: Pairs, headers: Pairs, binding: Binding) -> str | None:
 def _params(judged: Request, signed: Request, binding: Binding) -> str | None:
     """Judged parameters unchanged and in order; what was added is declared, under other names."""
     if judged.body:
-        # The body is the judged one to the byte: what remains to be read is the query.
-        signed = signed.signed(url=signed.url, headers=signed.headers, body=b"")
+        # The body is the judged one to the byte, wherever it stands. What remains to be read is the
+        # query, and the headers, unless it stands in one of them.
+        headers = signed.headers if signed.body else ()
+        signed = signed.signed(url=signed.url, headers=headers, body=b"")
     sent, count, added = binding.venue.sent(signed), len(judged.params), binding.venue.added_params
     names = dict(judged.params)
     if sent[:count] == judged.params:

@@ -146,6 +146,12 @@ class Everything(Guard):
         return Identity(login.user, session=hauberk.Secret(token_bytes(8)))
 
     @hookimpl
+    def on_login_end(self, login: Login, granted: bool, why: str) -> Deny | None:
+        if not login.id or bool(why) is granted or login.password is not None:
+            raise ValueError
+        return Deny("the store is full") if granted and len(login.user) > 3 else None
+
+    @hookimpl
     def on_response(self, request: Request, response: Response) -> None:
         if response.status == 429:
             self.context.report("slow down", hauberk.Severity.MEDIUM)
@@ -352,9 +358,42 @@ class Careless(Guard):
             why.split(": ")[2]
 
 
+class Forgetful(Guard):
+    """Begins at its end what it was asked about, and has not kept it."""
+
+    @hookimpl
+    def on_login(self, login: Login) -> None:
+        """No objection."""
+
+    @hookimpl
+    def on_login_end(self, login: Login, granted: bool, why: str) -> None:
+        if granted:
+            {}[login.id]
+
+
+class TrustingTheEnd(Guard):
+    """Takes every end for one that counts."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, str] = {}
+
+    @hookimpl
+    def on_login(self, login: Login) -> Deny | None:
+        if "a" not in login.user:
+            return Deny("no")
+        self.begun[login.id] = login.user
+        return None
+
+    @hookimpl
+    def on_login_end(self, login: Login, granted: bool, why: str) -> None:
+        self.begun.pop(login.id)
+
+
 @pytest.mark.parametrize(
     ("plugin", "hook", "error"),
     [
+        (Forgetful, "on_login_end", "KeyError"),
+        (TrustingTheEnd, "on_login_end", "KeyError"),
         (Trusting, "on_request", "could not convert string to float"),
         (TrustingTheExchange, "on_response", "invalid literal for int()"),
         (AsyncTrusting, "on_response", "invalid literal for int()"),
@@ -433,6 +472,9 @@ def hook_that_returns(name: str, answer: Any) -> type:
     def on_login(self: Any, login: Login) -> Any:
         return answer
 
+    def on_login_end(self: Any, login: Login, granted: bool, why: str) -> Any:
+        return answer
+
     def verify_batch(self: Any, batch: SignedBatch) -> Any:
         return answer
 
@@ -442,7 +484,10 @@ def hook_that_returns(name: str, answer: Any) -> type:
     def on_commands(self: Any) -> Any:
         return answer
 
-    return type("Returning", (Guard,), {name: hookimpl(locals()[name])})
+    hooks = {name: hookimpl(locals()[name])}
+    if name == "on_login_end":
+        hooks["on_login"] = hookimpl(lambda self, login: Identity("eve"))
+    return type("Returning", (Guard,), hooks)
 
 
 async def _soon() -> None:
@@ -491,6 +536,8 @@ class Odd:
         ("on_incident", "done", (), "returned str, which on_incident may not"),
         ("on_login", Identity("eve"), (), "without the grant 'authenticate'"),
         ("on_login", True, ("authenticate",), "returned bool"),
+        ("on_login_end", True, ("authenticate",), "returned bool"),
+        ("on_login_end", Deny("where it does not count"), ("authenticate",), "returned Deny"),
         ("verify_batch", [True], ("verify",), "returned list"),
         ("verify_batch", b"", ("verify",), "for 1 rows"),
         ("verify_batch", b"\2", ("verify",), r"returned b'\x02'"),

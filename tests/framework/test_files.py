@@ -1,5 +1,6 @@
 """Private folders and files: whose they are, what stands in their place, and what a name may be."""
 
+import errno
 import os
 import socket
 import stat
@@ -416,7 +417,40 @@ class TestWriting:
             b"x",
             files=Patched(**{name: noted(name, getattr(os, name)) for name in steps}),
         )
-        assert done == ["write", "fsync", "rename", "fsync", "close", "close"]
+        assert done == ["write", "fsync", "rename", "close", "fsync", "close"]
+
+    def test_nor_is_one_that_replaces_nothing_seen_before_it_is_whole(self, folder):
+        seen = []
+
+        def noted(descriptor):
+            seen.append(names(folder))
+            os.fsync(descriptor)
+
+        write_private(folder / "file", b"x", replace=False, files=Patched(fsync=noted))
+        assert seen == [[], ["file"]]
+
+    @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL])
+    def test_where_no_file_can_be_without_a_name_it_has_one(self, folder, code):
+        def refused(path, flags, *args, **options):
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(code, os.strerror(code))
+            return os.open(path, flags, *args, **options)
+
+        write_private(folder / "file", b"x", replace=False, files=Patched(open=refused))
+        assert read_private(folder / "file") == b"x"
+        with pytest.raises(FileExistsError):
+            write_private(folder / "file", b"y", replace=False, files=Patched(open=refused))
+        assert names(folder) == ["file"]
+
+    def test_so_it_is_without_proc(self, folder):
+        def link(source, *args, **options):
+            if source.startswith("/proc"):
+                raise FileNotFoundError(2, "No such file or directory")
+            os.link(source, *args, **options)
+
+        write_private(folder / "file", b"x", replace=False, files=Patched(link=link))
+        assert read_private(folder / "file") == b"x"
+        assert names(folder) == ["file"]
 
 
 class TestOrphans:
@@ -482,6 +516,23 @@ class TestOrphans:
 
         with pytest.raises(BlockingIOError, match="keeps removing"):
             write_private(folder / "file", b"x", files=Patched(flock=robbed))
+
+    @pytest.mark.parametrize("act", [write_private, read_private])
+    def test_whoever_reads_or_writes_there_removes_it(self, folder, act):
+        write_private(folder / "file", b"x")
+        orphan(folder)
+        act(folder / "file", *([b"y"] if act is write_private else []))
+        assert names(folder) == ["file"]
+
+    @pytest.mark.parametrize("act", [write_private, read_private])
+    def test_what_cannot_be_removed_stops_neither(self, folder, act):
+        def refused(*_args):
+            raise PermissionError(1, "Operation not permitted")
+
+        write_private(folder / "file", b"x")
+        orphan(folder)
+        patched = Patched(listdir=refused)
+        act(folder / "file", *([b"y"] if act is write_private else []), files=patched)
 
     def test_a_folder_that_is_not_there_has_none(self, folder):
         assert clean_orphans(folder / "none") == 0

@@ -127,8 +127,22 @@ def test_no_secret_of_a_login_is_recorded(way: Way, answer: Any) -> None:
         else:
             assert audit.kinds == ["login.granted"]
     assert "canary" not in repr(audit.events)
-    assert audit.events[0].fields["user"] == "alice"
+    assert audit.events[0].fields["user"] == ("alice" if answer is ALICE else "")
     assert audit.events[0].fields["source"] == "203.0.113.9"
+
+
+def test_a_password_typed_where_the_name_goes_is_not_recorded(way: Way) -> None:
+    audit = Audit()
+    denial(way, guard_of(("auth", Judge(Deny("no"))), ("audit", audit)), Login("canary-typed"))
+    assert audit.kinds == ["login.denied"]
+    assert "canary" not in repr(audit.events)
+
+
+def test_a_denial_after_somebody_was_vouched_for_names_them(way: Way) -> None:
+    audit = Audit()
+    late = Judge(Deny("banned"))
+    denial(way, guard_of(("auth", Judge(ALICE)), ("monitor", late), ("audit", audit)))
+    assert [event.fields["user"] for event in audit.events] == ["alice"]
 
 
 def test_what_the_authenticator_raises_is_named_by_its_type_since_it_may_quote_the_password(

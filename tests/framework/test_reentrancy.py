@@ -48,7 +48,8 @@ CALLS: dict[str, Callable[[Guard], object]] = {
         SignedBatch("hmac-sha256", b"", (0,), b"", (0,), (), ())
     ),
 }
-HOOKS = ["on_request", "on_end", "sign_request", "on_event", "on_login", "on_stop", "on_start"]
+HOOKS = ["on_request", "on_end", "sign_request", "on_event", "on_login", "on_login_end", "on_stop",
+         "on_start"]  # fmt: skip
 
 
 class Caller(PlainSigner):
@@ -94,6 +95,10 @@ class Caller(PlainSigner):
     @hookimpl
     def on_login(self, login: Login) -> None:
         self.here("on_login")
+
+    @hookimpl
+    def on_login_end(self, login: Login, granted: bool, why: str) -> None:
+        self.here("on_login_end")
 
 
 # Inside a hook that judges.

@@ -10,7 +10,7 @@ import pytest
 
 from hauberk import guard as guard_module
 from hauberk.dispatch import Interrupts
-from hauberk.errors import ClosedError, MisuseError
+from hauberk.errors import ClosedError, Denied, MisuseError
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Event, Incident, Outcome, Severity
@@ -167,7 +167,7 @@ def test_a_denial_is_recorded_with_who_why_and_until_when() -> None:
     grants = {"a": ["record"]}
     with (
         make_guard(("a", Sees("a", log)), ("r", Refuses()), grants=grants) as guard,
-        pytest.raises(guard_module.Denied),
+        pytest.raises(Denied),
     ):
         guard.clear(ORDER)
     fields = next(entry[2] for entry in log if entry[1] == "request.denied")
@@ -180,7 +180,7 @@ def test_a_denial_is_recorded_with_who_why_and_until_when() -> None:
 
 def test_a_secret_in_the_url_of_a_denied_request_is_masked_for_recorders() -> None:
     guard, log = guarded("a")
-    with guard, pytest.raises(guard_module.Denied):
+    with guard, pytest.raises(Denied):
         guard.clear(Request("GET", "https://api.open.test/read/x?signature=deadbeef"))
     assert [entry[1] for entry in log] == ["request.denied"]
     assert "deadbeef" not in repr(log)
@@ -287,7 +287,7 @@ def test_a_permission_that_cannot_be_recorded_names_the_request() -> None:
                 raise OSError("disk full")
 
     guard = make_guard(("full", Full()), grants={"full": ["record"]}, required=["full"])
-    with guard, pytest.raises(guard_module.Denied) as caught:
+    with guard, pytest.raises(Denied) as caught:
         guard.clear(ORDER)
     assert caught.value.request_id.startswith(guard.kernel.id_prefix)
 
@@ -302,7 +302,7 @@ def test_the_configured_timeout_is_the_default_and_no_other_is_taken() -> None:
             return Wait(2.0)
 
     with make_guard(Waits(), limits=KernelLimits(timeout_s=1.5)) as guard:
-        with pytest.raises(guard_module.Denied, match=r"has 1\.5 s left"):
+        with pytest.raises(Denied, match=r"has 1\.5 s left"):
             guard.clear(ORDER)
         for wrong in (-1, float("inf"), float("nan"), 1e9):
             with pytest.raises(MisuseError, match="finite and not negative"):

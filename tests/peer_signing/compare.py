@@ -84,7 +84,8 @@ def cases(recipe: Recipe, kind: str, count: int) -> Iterator[dict[str, Any]]:
         secret = recipe.secrets[number // len(recipe.endpoints) % len(recipe.secrets)]
         ms = source.randrange(1_600_000_000, 1_900_000_000) * 1_000 + source.randrange(1_000)
         ms -= ms % 1_000 if endpoint.get("whole_seconds") else 0
-        params = {**dict(_params(source, kind, recipe)), **endpoint.get("given", {})}
+        made = {} if endpoint.get("bare") else dict(_params(source, kind, recipe))
+        params = {**made, **endpoint.get("given", {}), **endpoint.get("body", {})}
         params = dict(sorted(params.items())) if recipe.is_sorted else params
         inside = {name: _word(source, string.ascii_letters + string.digits, 8)
                   for name in endpoint.get("in_path", [])}  # fmt: skip
@@ -102,6 +103,8 @@ def cases(recipe: Recipe, kind: str, count: int) -> Iterator[dict[str, Any]]:
             "params": {**inside, **params},
             "time_ns": ms * 1_000_000,
             "endpoint": number % len(recipe.endpoints),
+            # Parameters that are no text go as a body.
+            "has_body": "body" in endpoint,
             "kind": kind,
         }
         if recipe.nonce:
@@ -154,7 +157,8 @@ def signed_by_us(recipe: Recipe, case: dict[str, Any]) -> Request:
     """Sign a case with the venue's file, under the recipe's overlay."""
     venue = Overlaid(VenueCatalogue().venue(recipe.venue), recipe.overlay)
     signer = RequestSigner(read_scheme(venue))
-    request = Request(case["method"], case["url"], tuple(case["given"].items()))
+    params, body = asked(case)
+    request = Request(case["method"], case["url"], params, body=body)
     held = case["credentials"]
     credentials = Credentials(
         Secret(held["key"]),
@@ -162,6 +166,13 @@ def signed_by_us(recipe: Recipe, case: dict[str, Any]) -> Request:
         Secret(held["passphrase"]) if "passphrase" in held else None,
     )
     return signer.sign(request, credentials, case["time_ns"], lambda: case["nonce"])
+
+
+def asked(case: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the parameters, or the body, that a caller gives."""
+    if not case["has_body"]:
+        return tuple(case["given"].items()), ""
+    return (), json.dumps(case["given"], ensure_ascii=False, separators=(",", ":"))
 
 
 def differences(recipe: Recipe, case: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
@@ -205,7 +216,7 @@ def vectors(recipe: Recipe, made: list[dict[str, Any]], peer: str) -> dict[str, 
         seen[at] = seen.get(at, 0) + 1
         if seen[at] > KEPT:
             continue
-        signed = signed_by_us(recipe, case)
+        signed, (params, body) = signed_by_us(recipe, case), asked(case)
         kept.append(
             {
                 "credentials": case["credentials"],
@@ -214,7 +225,8 @@ def vectors(recipe: Recipe, made: list[dict[str, Any]], peer: str) -> dict[str, 
                 "request": {
                     "method": case["method"],
                     "url": case["url"],
-                    "params": list(case["given"].items()),
+                    "params": list(params),
+                    **({"body": body} if body else {}),
                 },
                 "signed": {
                     "url": signed.url,

@@ -31,6 +31,7 @@ from hauberk.files import (
     read_private,
     write_private,
 )
+from hauberk.secret import Secret
 
 FULL = os.environ.get("HAUBERK_SWEEP") == "full"
 OPERATIONS = [name for name in dir(FileOperations) if not name.startswith("_")]
@@ -290,6 +291,22 @@ def test_cleaning_that_fails_anywhere_is_done_the_next_time(folder, fault):
     pytest.fail("it never ends")
 
 
+@pytest.mark.parametrize("fault", ["killed before", "killed after"])
+def test_of_a_secret_where_nothing_stands_nothing_is_left_by_whoever_is_killed(folder, fault):
+    for number in range(100):
+        files = Faulty({number: FAULTS[fault]})
+        with contextlib.suppress(Killed):
+            write_private(folder / "file", Secret(NEW), replace=False, files=files)
+        files.bury()
+        assert set(names(folder)) <= {"file"}
+        if names(folder):
+            assert (folder / "file").read_bytes() == NEW
+            (folder / "file").unlink()
+        if files.count <= number:
+            return
+    pytest.fail("it never ends")
+
+
 def test_somebody_who_cleans_at_any_moment_stops_no_writer(folder):
     for number in range(100):
 
@@ -386,9 +403,9 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_one_whole_version(folder):
                 assert content == content[:8] * 4096
             os.kill(pid, signal.SIGKILL)
             assert writers.stdout.readline() == "gone\n"
+            orphans += len(names(folder)) - 1
             content = read_private(path)
             assert content == content[:8] * 4096
-            orphans += clean_orphans(folder)
             assert names(folder) == ["file"]
             killed += 1
         writers.stdin.close()

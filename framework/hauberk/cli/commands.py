@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -10,20 +11,29 @@ from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 import hauberk
 from hauberk.cli.answer import Answer, drawn, to_json
-from hauberk.cli.failure import CommandFailed, UsageError
+from hauberk.cli.failure import (
+    CommandFailed,
+    UsageError,
+    disk_failed,
+    is_machines,
+    is_missing,
+)
 from hauberk.cli.line import Line
 from hauberk.cli.options import Options
 from hauberk.dispatch import told
 from hauberk.errors import HauberkError
+from hauberk.spelling import nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hauberk.cli.contributed import Contributed
+
+log = logging.getLogger("hauberk")
 
 #: Every command of the kernel's own: name to its function, imported when it is used.
 COMMANDS: Final = {
@@ -100,6 +110,8 @@ class _Commands:
         )
         self._groups: dict[str, App] = {}
         self._plugins: dict[str, Contributed] = {}
+        #: Why nobody can tell what plugins contribute.
+        self._unread: HauberkError | None = None
         named = [n for n in COMMANDS if line.words[: len(n.split())] == tuple(n.split())]
         for name, target in COMMANDS.items():
             # By its target a command shows no summary; only a list of them needs that.
@@ -121,9 +133,12 @@ class _Commands:
     def _add_contributed(self, line: Line) -> None:
         from hauberk.cli.contributed import contributed
 
-        for one in contributed(line.config, COMMANDS):
-            self._add(one.command.name, one.command.run, one.command.group)
-            self._plugins[one.command.name] = one
+        try:
+            for one in contributed(line.config, COMMANDS):
+                self._add(one.command.name, one.command.run, one.command.group)
+                self._plugins[one.command.name] = one
+        except HauberkError as error:
+            self._unread = error
 
     def run(self, line: Line) -> Answer:
         try:
@@ -131,11 +146,16 @@ class _Commands:
                 line.words, print_error=False, exit_on_error=False
             )
         except CycloptsError as error:
+            if isinstance(error, UnknownCommandError) and not error.command_chain:
+                self._check_known(line)
             raise UsageError(_usage(error, line.words)) from None
         for option, kind in ignored.items():
             if kind is Options:
                 bound.arguments[option] = Options(line.config, line.as_json)
         if isinstance(getattr(function, "__self__", None), App):
+            if self._unread is not None and not is_missing(line.config):
+                text = "plugins contribute no commands, see `hauberk doctor`: %s"
+                log.warning(text, self._unread)
             return _told(function, bound, line.as_json)
         name = " ".join(self._app.parse_commands(line.words)[0])
         if name in self._plugins:
@@ -147,6 +167,26 @@ class _Commands:
         _check_access(CAPABILITIES.get(name, ""), line)
         answer: Answer = function(*bound.args, **bound.kwargs)
         return answer
+
+    def _check_known(self, line: Line) -> None:
+        """Say why a command is not there, where that is not because nobody has it.
+
+        Raises:
+            HauberkError: The configuration cannot be used, so its plugins' commands are not known.
+            UsageError: It is of a built-in plugin that is not listed.
+        """
+        from hauberk.cli.contributed import builtin_with, is_listed
+
+        word = next((word for word in line.words if not word.startswith("-")), "")
+        builtin = builtin_with(word)
+        if self._unread is not None:
+            if builtin or not nearest(word, {name.split()[0] for name in COMMANDS}):
+                raise self._unread
+        elif builtin and not is_listed(builtin, line.config):
+            raise UsageError(
+                f"{word!r} is a command of the plugin {builtin!r}, which is not listed: add "
+                f"{builtin} to `plugins:` in {line.config}"
+            )
 
 
 def _check_access(capability: str, line: Line) -> None:
@@ -191,6 +231,8 @@ def _contained(
     except (HauberkError, KeyboardInterrupt, BrokenPipeError):
         raise
     except BaseException as error:
+        if isinstance(error, OSError) and is_machines(error):
+            raise disk_failed(error) from None
         raise CommandFailed(plugin, name, f"raised {told(error)}") from error
 
 

@@ -11,9 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from hauberk import dispatch
-from hauberk.cli.failure import is_missing
 from hauberk.command import Command
-from hauberk.errors import HauberkError
 from hauberk.frames import Frame
 from hauberk.opening import load
 from hauberk.ownloop import made
@@ -22,6 +20,14 @@ from hauberk.registry import implementations
 
 log = logging.getLogger("hauberk")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}(?: [a-z][a-z0-9-]{0,31})?\Z")
+#: What commands of the built-ins begin with: for whoever types one of a plugin that is not listed.
+BUILTIN_COMMANDS: Final = {
+    "auth": ("login", "logout", "sessions", "token", "user", "whoami"),
+    "keys": ("keys",),
+    "killswitch": ("resume",),
+    "signing": ("nonces",),
+    "storage": ("storage", "vault"),
+}
 
 
 @frozen(eq=False)
@@ -35,20 +41,17 @@ class Contributed:
 def contributed(config: Path, taken: Collection[str]) -> Iterator[Contributed]:
     """Yield what the plugins of a configuration contribute, in their order, starting none.
 
-    What cannot be had is left out with a warning: a broken configuration, a plugin that raises, a
-    command that is none or whose name is taken.
+    What cannot be had is left out with a warning: a plugin that raises, a command that is none or
+    whose name is taken.
 
     Args:
-        config: The configuration; where there is none, nothing is contributed.
+        config: The configuration.
         taken: Names of the commands there are.
+
+    Raises:
+        HauberkError: The configuration cannot be used.
     """
-    try:
-        plan = load(config)
-    except HauberkError as error:
-        if is_missing(config):
-            return
-        log.warning("plugins contribute no commands, see `hauberk doctor`: %s", error)
-        return
+    plan = load(config)
     names = set(taken)
     for planned in plan.planned:
         for command in _asked(planned):
@@ -57,6 +60,16 @@ def contributed(config: Path, taken: Collection[str]) -> Iterator[Contributed]:
             else:
                 names.add(command.name)
                 yield Contributed(command, planned.name)
+
+
+def builtin_with(word: str) -> str:
+    """Return the built-in plugin that contributes commands which begin with a word, or nothing."""
+    return next((name for name, words in BUILTIN_COMMANDS.items() if word in words), "")
+
+
+def is_listed(name: str, config: Path) -> bool:
+    """Whether a plugin is among those of a configuration, as a provider too."""
+    return any(planned.name == name for planned in load(config).planned)
 
 
 def _asked(planned: Planned) -> list[Any]:

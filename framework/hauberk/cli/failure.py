@@ -28,12 +28,35 @@ USAGE: Final = 2
 FAILURE: Final = 3
 #: 128 + SIGINT, as shells count.
 INTERRUPTED: Final = 130
-#: The machine's fault, wherever one writes.
-_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+#: The machine's fault, wherever one writes, and what to do about it.
+_MACHINE: Final = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room, or have your quota raised",
+    errno.EIO: "check that disk",
+}
 
 
 class UsageError(HauberkError):
     """What was typed cannot be done, or not there."""
+
+
+class DiskFailed(HauberkError):
+    """A disk took no more, or failed; each file stands as it was, or is not there.
+
+    Attributes:
+        path: What was to be written; empty where that is not known.
+        problem: What the operating system said.
+        remedy: What to do.
+    """
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        super().__init__(path, problem, remedy)
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{f'{self.path}: ' if self.path else ''}{self.problem}: {self.remedy}"
 
 
 class CommandFailed(HauberkError):
@@ -74,12 +97,14 @@ def failure(error: BaseException) -> Failure:
         return Failure(
             INTERRUPTED, {"error": "Interrupted", "message": "interrupted"}, "interrupted"
         )
+    if isinstance(error, OSError) and is_machines(error):
+        error = disk_failed(error)
     if not isinstance(error, HauberkError):
         return _defect(error)
     status = USAGE
     if isinstance(error, Denied | Altered):
         status = NO
-    elif isinstance(error, StoreError | CommandFailed):
+    elif isinstance(error, StoreError | CommandFailed | DiskFailed):
         status = FAILURE
     document = {"error": type(error).__name__, "message": str(error), **_fields(error)}
     return Failure(status, document, _text(error))
@@ -92,11 +117,23 @@ def unwritable(error: OSError, advice: str) -> Exception:
         error: What the operating system said.
         advice: What to do.
     """
-    if error.errno in _MACHINE:
-        return error
+    if is_machines(error):
+        return disk_failed(error, advice)
     is_file = isinstance(error, FileExistsError | NotADirectoryError)
     why = "it is no folder" if is_file else error.strerror
     return UsageError(f"{error.filename}: {why}: {advice}")
+
+
+def is_machines(error: OSError) -> bool:
+    """Whether it is the machine's fault, wherever one writes."""
+    return error.errno in _MACHINE
+
+
+def disk_failed(error: OSError, advice: str = "") -> DiskFailed:
+    """Return what to raise for what is the machine's fault."""
+    remedy = "; ".join(filter(None, [advice, _MACHINE.get(error.errno or 0, "check that disk")]))
+    path = "" if error.filename is None else str(error.filename)
+    return DiskFailed(path, error.strerror or type(error).__name__, remedy)
 
 
 def is_missing(path: Path) -> bool:

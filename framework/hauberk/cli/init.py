@@ -18,7 +18,6 @@ from hauberk.environment import VARIABLES
 from hauberk.files import (
     REAL,
     FileOperations,
-    clean_orphans,
     make_private_folder,
     write_private,
 )
@@ -126,7 +125,6 @@ class _Maker:
 
     def secret(self, path: Path, content: Secret) -> None:
         """Write a file that was not there, into a folder of our own."""
-        clean_orphans(path.parent, files=self._files)  # of an `init` that was killed: half a key
         self._write(path, content, shared=False)
 
     def _write(self, path: Path, content: Secret, *, shared: bool) -> None:

@@ -25,7 +25,8 @@ mode: enforce
 state: hauberk-state
 
 # Who is asked about a request, in this order. The kill switch comes first; `bots` is where hooks
-# registered at run time stand; no plugin that judges requests stands after throttle.
+# registered at run time stand; no plugin that judges requests stands after throttle. Add `auth` for
+# users who log in: `hauberk user`, `hauberk login`.
 plugins: [killswitch, policy, bots, throttle, signing, logs]
 
 # Without these nothing starts.

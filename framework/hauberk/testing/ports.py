@@ -74,8 +74,11 @@ class MemoryStore:
     def _checked(self, name: str) -> str:
         if self.error is not None:
             raise self.error
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            raise StoreError(f"the name {name!a} is not valid Unicode: it has lone surrogates")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            why = f"the name {name!a} is not valid Unicode: it has lone surrogates"
+            raise StoreError(why) from None
         return name
 
     def _expect(self, name: str, version: int | None) -> int:
@@ -213,9 +216,9 @@ class OpenVenue:
         """Read the query back."""
         return _parsed(signed.url.partition("?")[2]) + _parsed(signed.body.decode())
 
-    def carries(self, body: bytes, signed: bytes) -> bool:  # noqa: ARG002
+    def carries(self, body: bytes, signed: Request) -> bool:
         """There is no envelope."""
-        return False
+        return signed.body == body
 
     def endpoint(self, method: str, path: str) -> str:
         """Every endpoint that is mapped is called as it is."""

@@ -104,6 +104,19 @@ class AccessGate:
             )
         raise Denied(NAME, f"nobody is logged in, or the session is over: {LOG_IN}")
 
+    def owner(self) -> str:
+        """Return the name of the owner of the state folder, if that is who runs this process.
+
+        Raises:
+            Denied: Somebody else does.
+        """
+        owner = self._owner()
+        if owner is None:
+            raise Denied(
+                NAME, "only the owner of the state folder may: run it as that user of the machine"
+            )
+        return owner
+
     def logged_in(self, token: Secret | None) -> Session | None:
         """Return the session of a token, if it is one's; raises as `who`, but no `Denied`."""
         return None if token is None else self._sessions.validate_session(token)

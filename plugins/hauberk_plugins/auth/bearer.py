@@ -77,9 +77,15 @@ def make(kind: Kind, owner: str, token_bytes: TokenBytes) -> tuple[Secret, Known
     return token, Known(owner, digest(token))
 
 
-def read(kind: Kind, token: Secret) -> Known | None:
-    """Return what is known of a token; `None` for what is none of that kind, whatever it is."""
-    found = digest(token)
+def read(kind: Kind, token: Secret, found: str | None = None) -> Known | None:
+    """Return what is known of a token; `None` for what is none of that kind, whatever it is.
+
+    Args:
+        kind: Which.
+        token: As given.
+        found: Its `digest`, where the caller has it already.
+    """
+    found = digest(token) if found is None else found
     if not found or not token.reveal().startswith(kind.prefix):
         return None
     if not _TEXT.fullmatch(token.reveal(), len(kind.prefix)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +11,10 @@ import hauberk
 from hauberk.cli import Answer, Options
 from hauberk.command import Command, session_path, started, stored_token
 from hauberk.environment import VARIABLES
+from hauberk.errors import HauberkError, SealError, StoreError
 from hauberk.prompts import Prompts
 from hauberk.records import Login
+from hauberk.secret import Secret
 from hauberk_plugins.auth.devices import make_token
 from hauberk_plugins.auth.errors import AuthError
 from hauberk_plugins.auth.kept import device_path, keep, kept
@@ -162,7 +165,8 @@ def login(  # noqa: D417
     """Log in, for the commands after this one.
 
     Asks for the password, and for the code of the second factor: leave that empty if there is
-    none. From standard input, they are a line each.
+    none. From standard input, they are a line each. The session that this command line had before
+    ends.
 
     Args:
         name: The user's name; asked for on a terminal if it is left out.
@@ -171,17 +175,35 @@ def login(  # noqa: D417
     name = name or prompts.name("name", "name the user: hauberk login NAME")
     at = device_path(options.config, VARIABLES, Path.home())
     device = kept(at) or make_token(secrets.token_bytes)
+    before = _kept_session(options.config)
     with hauberk.open(options.config, transient=True) as guard:
         password = prompts.secret("password")
         code = prompts.secret("code, if there is a second factor", may_be_missing=True)
         attempt = Login(name, password, code, source=_SOURCE, device=device)
         identity = guard.login(attempt)
-    keep(at, device)
-    document = {"user": identity.user, "roles": list(identity.roles)}
-    if identity.session is None:
-        return Answer(document, f"{identity.user} may log in; nothing here keeps sessions")
-    keep(session_path(options.config), identity.session)
+        keep(at, device)
+        document = {"user": identity.user, "roles": list(identity.roles)}
+        if identity.session is None:
+            return Answer(document, f"{identity.user} may log in; nothing here keeps sessions")
+        keep(session_path(options.config), identity.session)
+        _end_replaced(guard, before)
     return Answer(document, f"logged in as {identity.user}")
+
+
+def _kept_session(config: Path) -> Secret | None:
+    """The session that a login here replaces; what cannot be read is replaced all the same."""
+    with suppress(HauberkError):
+        return stored_token(config)
+    return None
+
+
+def _end_replaced(guard: hauberk.Guard, token: Secret | None) -> None:
+    """End a session whose token nobody has any more; where that fails, its time ends it."""
+    part = guard.snapshot.part(NAME)
+    if token is not None and part is not None:
+        plugin: AuthPlugin = part.plugin  # type: ignore[assignment]
+        with suppress(StoreError, SealError):
+            plugin.sessions.end_session(token, "another login on the same command line")
 
 
 def _answer(user: User) -> Answer:

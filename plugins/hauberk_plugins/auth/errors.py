@@ -33,6 +33,10 @@ class LastAdmin(AuthError):
     """Nobody who may administer would be left."""
 
 
+class NotAnAdmin(AuthError):
+    """Only an admin is given a way back by the owner of the state folder; others have admins."""
+
+
 class WeakPassword(AuthError):
     """A password that is too easy to guess, too short or too long; says which, and quotes nothing.
 

@@ -6,8 +6,10 @@ so that two bots on one machine do not share them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,14 +27,19 @@ def device_path(config: Path, environ: Mapping[str, str], home: Path) -> Path:
 
 
 def keep(path: Path, secret: Secret) -> None:
-    """Write a secret.
+    """Write a secret, in place of another there may be.
+
+    That is removed first, not replaced: a process killed in between then leaves neither, rather
+    than a secret under a name that nobody looks for.
 
     Raises:
         UnsafeFile: Others could read it, or put another there.
         OSError: It cannot be written.
     """
     make_private_folder(path.parent)
-    write_private(path, secret)
+    with _turn(path.parent):
+        path.unlink(missing_ok=True)
+        write_private(path, secret, replace=False)
 
 
 def kept(path: Path) -> Secret | None:
@@ -44,6 +51,17 @@ def kept(path: Path) -> Secret | None:
     with suppress(FileNotFoundError):
         return quietly(f"reading {path}", lambda: Secret(read_private(path, _LIMIT)))
     return None
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Keep other commands out meanwhile, by a lock that ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _folder(environ: Mapping[str, str], variable: str) -> Path | None:

@@ -29,9 +29,17 @@ from hauberk_plugins.auth.passwords import COST, MAX_COST, PasswordHasher
 from hauberk_plugins.auth.peppers import Peppers
 from hauberk_plugins.auth.session_record import SessionLimits
 from hauberk_plugins.auth.sessions import SessionManager
-from hauberk_plugins.auth.steps import Attempt, PasswordStep, RateStep, SecondFactorStep, Step
+from hauberk_plugins.auth.steps import (
+    REFUSED,
+    Attempt,
+    PasswordStep,
+    RateStep,
+    SecondFactorStep,
+    Step,
+)
 from hauberk_plugins.auth.user_auth import UserAuth
 from hauberk_plugins.auth.users import User
+from hauberk_plugins.auth.vouched import Vouched, VouchedLogins
 
 #: Of the keyed hash by which names fall into the table of delays; a record of the sealed store.
 DELAYS_KEY: Final = "delays-key"
@@ -87,6 +95,7 @@ class AuthPlugin(Plugin):
         self._limits = config.sessions
         self._token_bytes = token_bytes
         self._gate = Gate(len(os.sched_getaffinity(0)))
+        self._vouched = VouchedLogins()
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -125,10 +134,22 @@ class AuthPlugin(Plugin):
 
     @hookimpl
     def on_login(self, login: Login) -> Deny | Identity:
-        """Have each step judge; what no step denies is a user, who gets a session."""
+        """Have each step judge; what no step denies is a user, and what that leaves has to wait."""
         with ExitStack() as held:
             attempt = Attempt.of(login, held)
-            return self._refused(attempt) or self._let_in(attempt)
+            return self._refused(attempt) or self._vouch(attempt, login.id)
+
+    @hookimpl
+    def on_login_end(self, login: Login, granted: bool, why: str) -> Deny | None:  # noqa: ARG002
+        """Begin the session of a login that counts; of one that does not, leave nothing."""
+        vouched = self._vouched.take(login.id)
+        if vouched is None:
+            return Deny(REFUSED) if granted else None
+        if granted:
+            return self._let_in(vouched)
+        # That the password, and any code, was right: somebody knows them.
+        self._told("denied", vouched.user.name, login.source)
+        return None
 
     def change_password(self, login: Login, password: Secret) -> tuple[User, Secret | None]:
         """Give somebody who is logged in another password: every step of a login judges first.
@@ -159,6 +180,24 @@ class AuthPlugin(Plugin):
             self._delays.forgive(attempt.keys)
         return user, self._begun(user, login.source)
 
+    def recover(self, name: str, password: Secret, by: str) -> int:
+        """Give an admin who cannot log in any more another password, and end every session.
+
+        Args:
+            name: The admin's.
+            password: The other one.
+            by: Who did it: the owner of the state folder.
+
+        Returns:
+            How many sessions there were.
+
+        Raises: as `UserAuth.recover`.
+        """
+        whose = len(self.sessions.list())
+        user = self.auth.recover(name, password, by)
+        self.sessions.end_all(f"{user.name} was recovered")
+        return whose
+
     @hookimpl
     def on_incident(self, incident: Incident) -> Outcome | None:
         """End every session on HIGH and CRITICAL: whoever goes on shows again who it is."""
@@ -170,9 +209,15 @@ class AuthPlugin(Plugin):
     @hookimpl
     def on_commands(self) -> Sequence[Command]:
         """Contribute `user`, `login`, `sessions`, `whoami`, `logout` and `token`."""
-        from hauberk_plugins.auth import commands, session_commands, token_commands
+        from hauberk_plugins.auth import (
+            commands,
+            recover_command,
+            session_commands,
+            token_commands,
+        )
 
-        return (*commands.COMMANDS, *session_commands.COMMANDS, *token_commands.COMMANDS)
+        modules = commands, recover_command, session_commands, token_commands
+        return tuple(command for module in modules for command in module.COMMANDS)
 
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
@@ -188,27 +233,46 @@ class AuthPlugin(Plugin):
             return [Check("users", WARN, found, f"hauberk user second-factor {bare[0]}")]
         return [Check("users", OK, f"{len(users)} can log in, {len(admins)} of them admin")]
 
-    def _let_in(self, attempt: Attempt) -> Deny | Identity:
+    def _vouch(self, attempt: Attempt, attempt_id: str) -> Deny | Identity:
         user, password = attempt.user, attempt.password
         if user is None or password is None:
-            return self._told(attempt, attempt.refused("unknown"))
-        self.auth.settle(user, password, attempt.device)
-        session = self._begun(user, attempt.source)
-        if session is None:
-            return self._told(attempt, attempt.refused("changed"))
-        self._delays.forgive(attempt.keys)
-        return Identity(user.name, user.roles, session)
+            return self._refuse(attempt, attempt.refused("unknown"))
+        token = self.sessions.draw(user.name)
+        # Here, where there is room for it: it takes as long as a login.
+        hashed = self.auth.hashed_anew(user, password)
+        self._vouched.keep(
+            attempt_id, Vouched(user, token, hashed, attempt.device, attempt.source, attempt.keys)
+        )
+        return Identity(user.name, user.roles, token)
+
+    def _let_in(self, vouched: Vouched) -> Deny | None:
+        user, token = vouched.user, vouched.token
+        if self._begun(user, vouched.source, token) is None:
+            self._told("changed", user.name, vouched.source)
+            return Deny(REFUSED)
+        try:
+            self.auth.settle(user, vouched.hashed, vouched.device)
+            self._delays.forgive(vouched.keys)
+        except BaseException:
+            self.sessions.end_session(token, "the login could not be completed")
+            raise
+        return None
 
     def _refused(self, attempt: Attempt) -> Deny | None:
         """Have each step judge; what none refuses is a user."""
         for step in self._steps:
             if (refusal := step.judge(attempt)) is not None:
-                return self._told(attempt, refusal)
+                return self._refuse(attempt, refusal)
         return None
 
-    def _begun(self, user: User, source: str) -> Secret | None:
+    def _refuse(self, attempt: Attempt, refusal: Deny) -> Deny:
+        """Tell the recorders why; whoever tried learns only what the refusal says."""
+        self._told(attempt.why, attempt.shown_name, attempt.source, refusal.retry_after)
+        return refusal
+
+    def _begun(self, user: User, source: str, token: Secret | None = None) -> Secret | None:
         """Begin a session, unless something was taken from the user since it was verified."""
-        session = self.sessions.create(user.name, user.roles, source)
+        session = self.sessions.create(user.name, user.roles, source, token)
         # After the session is there: whoever takes something from a user writes that first and
         # ends the sessions then, so one of the two sees the other.
         if self.auth.stands(user):
@@ -216,11 +280,9 @@ class AuthPlugin(Plugin):
         self._end_sessions(user.name)
         return None
 
-    def _told(self, attempt: Attempt, refusal: Deny) -> Deny:
-        """Tell the recorders why; whoever tried learns only what the refusal says."""
-        told = {"why": attempt.why, "user": attempt.shown_name, "source": attempt.source}
-        self._context.emit("refused", {**told, "retry_after": refusal.retry_after})
-        return refusal
+    def _told(self, why: str, user: str, source: str, retry_after: float | None = None) -> None:
+        told = {"why": why, "user": user, "source": source, "retry_after": retry_after}
+        self._context.emit("refused", told)
 
     def _end_sessions(self, name: str) -> None:
         self.sessions.end(name)

@@ -8,8 +8,8 @@ from typing import Any, Final
 from hauberk.cli import Answer, Options
 from hauberk.command import Command, session_path, started, stored_token
 from hauberk_plugins.auth.access import NAME
-from hauberk_plugins.auth.entry import Entry
 from hauberk_plugins.auth.errors import AuthError
+from hauberk_plugins.auth.names import normalised
 from hauberk_plugins.auth.session_record import Session
 
 _DEFAULTS: Final = Options()
@@ -28,11 +28,13 @@ def list_sessions(  # noqa: D417 - what every command takes describes itself
         hauberk sessions list --user alice --json
 
     Args:
-        user: Only this user's.
+        user: Only this user's; case does not matter.
     """
     with started(options.config, NAME) as auth:
-        entry: Entry = auth.plugin.entry
-        sessions = [shown(one) for one in entry.sessions.list(user or "")]
+        whose = "" if user is None else normalised(user)
+        sessions = [shown(one) for one in auth.plugin.entry.sessions.list(whose)]
+        if whose and not sessions:
+            auth.plugin.auth.get(whose)  # or nobody would notice a name that is nobody's
     lines = [
         f"{one['id']}  {one['user']}  {', '.join(one['roles']) or 'no role'}  since "
         f"{one['created']}  seen {one['seen']}  {one['source']}".rstrip()
@@ -61,16 +63,19 @@ def revoke_sessions(  # noqa: D417
     Args:
         session_id: As `hauberk sessions list` shows it.
         all_: Every session, your own too.
-        user: Every session of this user.
+        user: Every session of this user; case does not matter.
     """
-    if (bool(session_id), all_, bool(user)).count(True) != 1:
+    if (session_id is not None, all_, user is not None).count(True) != 1:
         raise AuthError("say which sessions end: an ID, --user NAME or --all")
     with started(options.config, NAME) as auth:
         sessions = auth.plugin.entry.sessions
         if all_:
             count = sessions.end_all()
-        elif user:
-            count = sessions.end(user, "revoked")
+        elif user is not None:
+            whose = normalised(user)
+            count = sessions.end(whose, "revoked")
+            if not count:
+                auth.plugin.auth.get(whose)
         else:
             sessions.revoke(session_id or "")
             count = 1

@@ -159,7 +159,7 @@ class SessionRecord:
             ValueError, TypeError, KeyError, AttributeError: It is none, or of another version.
         """
         found: dict[str, Any] = json.loads(value)
-        if found.pop("format") != FORMAT or found.keys() != fields_dict(cls).keys():
+        if found.pop("format") != FORMAT or found.keys() != _FIELDS:
             raise ValueError("it is of another version")
         seen, roles = found["seen"], found["roles"]
         return cls(
@@ -174,6 +174,9 @@ class SessionRecord:
                 _typed(seen["boot"], str),
             ),
         )
+
+
+_FIELDS: Final = frozenset(fields_dict(SessionRecord))
 
 
 def read_record(value: bytes) -> SessionRecord:

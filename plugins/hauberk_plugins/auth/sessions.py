@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from hauberk.errors import SealError, StoreError
+from hauberk.errors import MisuseError, SealError, StoreError
 from hauberk.secret import Secret
 from hauberk_plugins.auth import bearer
 from hauberk_plugins.auth import session_changes as changes
@@ -84,7 +84,13 @@ class SessionManager:
         self._news: list[tuple[str, dict[str, Any]]] = []
         self._lock = threading.RLock()  # a signal's handler may report an incident
 
-    def create(self, user: str, roles: Iterable[str] = (), source: str = "") -> Secret:
+    def draw(self, user: str) -> Secret:
+        """Draw the token of a session that `create` may begin; until then it is of none."""
+        return bearer.make(SESSION, bearer.owner_key(user), self._token_bytes)[0]
+
+    def create(
+        self, user: str, roles: Iterable[str] = (), source: str = "", token: Secret | None = None
+    ) -> Secret:
         """Begin a session, always with a token of its own.
 
         Where there are as many as there may be, others end; see `session_changes.too_many`.
@@ -93,14 +99,19 @@ class SessionManager:
             user: Who logged in.
             roles: Which the user has.
             source: Where the login came from.
+            token: Drawn for this session; drawn here unless given.
 
         Returns:
             The token, the only copy.
 
         Raises:
             StoreError: It cannot be kept, so it does not begin.
+            MisuseError: The token was not drawn for the user.
         """
-        token, known = bearer.make(SESSION, bearer.owner_key(user), self._token_bytes)
+        token = self.draw(user) if token is None else token
+        known = bearer.read(SESSION, token)
+        if known is None or known.owner != bearer.owner_key(user):
+            raise MisuseError("a session begins with a token that was drawn for its user")
         with self._locked():
             if self._all_ended:
                 self._keep_all_ended()
@@ -121,7 +132,8 @@ class SessionManager:
             StoreError, SealError, BadRecord: Nobody can tell whether there is one: let nobody in.
         """
         # What may be let in at once: whoever is not yet to be looked at more closely.
-        held = self._table.by_digest.get(bearer.digest(token))
+        digest = bearer.digest(token)
+        held = self._table.by_digest.get(digest)
         now = self._monotonic_ns()
         shared = self._shared
         if (
@@ -134,7 +146,7 @@ class SessionManager:
         ):
             held.used_ns = now
             return held.session
-        known = bearer.read(SESSION, token)
+        known = bearer.read(SESSION, token, digest)
         if known is None:
             return None
         with self._locked():
@@ -179,7 +191,12 @@ class SessionManager:
             return bool(self._removed(known.owner, known.digest, why))
 
     def end(self, user: str, why: str = "the user was changed") -> int:
-        """End every session of a user; return how many there were."""
+        """End every session of a user; return how many there were.
+
+        Args:
+            user: The name in its one form.
+            why: For the recorders.
+        """
         with self._locked():
             return len(live(self._removed(bearer.owner_key(user), "", why)))
 
@@ -221,7 +238,11 @@ class SessionManager:
         return count
 
     def list(self, user: str = "") -> builtins.list[Session]:
-        """Return the sessions there are, those of one user if a name is given, by user and time."""
+        """Return the sessions there are, by user and time.
+
+        Args:
+            user: Only this one's, whose name is in its one form; empty for all.
+        """
         owner = bearer.owner_key(user) if user else ""
         with self._locked():
             self._shared.look()

@@ -22,7 +22,7 @@ from hauberk_plugins.auth.enrolment import SecondFactors
 from hauberk_plugins.auth.errors import CodeRefused
 from hauberk_plugins.auth.gate import Gate
 from hauberk_plugins.auth.names import name_at_login
-from hauberk_plugins.auth.user_auth import UserAuth
+from hauberk_plugins.auth.user_auth import UNKNOWN, UserAuth
 from hauberk_plugins.auth.users import User, Users
 
 #: The one text for whatever is wrong with a login: who it is, and which part, is not told.
@@ -46,6 +46,7 @@ class Attempt:
         held: What is let go when the login has ended.
         keys: Whom a failure counts against.
         user: Who, once the password was right.
+        is_known: Whether there is such a user, once that was looked up.
         why: The true reason of a refusal, for recorders alone.
     """
 
@@ -57,6 +58,7 @@ class Attempt:
     held: ExitStack
     keys: tuple[Key, ...] = ()
     user: User | None = None
+    is_known: bool = False
     why: str = field(default="")
 
     @classmethod
@@ -73,8 +75,8 @@ class Attempt:
 
     @property
     def shown_name(self) -> str:
-        """The name for the recorders; empty for what no user can be called."""
-        return "" if self.name.startswith("\0") else self.name
+        """The name for the recorders; empty for nobody's: people type passwords there."""
+        return self.name if self.is_known else ""
 
     def refused(self, why: str, reason: str = REFUSED, retry_after: float = 0.0) -> Deny:
         """Refuse: the true reason is kept, the other is told."""
@@ -139,6 +141,7 @@ class PasswordStep:
         """Check the password."""
         checked = self._auth.check(attempt.name, attempt.password)
         attempt.user = checked.user
+        attempt.is_known = checked.why != UNKNOWN
         if checked.user is None:
             return attempt.refused(checked.why, retry_after=self._delays.wait_s(attempt.keys))
         return None

@@ -15,6 +15,7 @@ from attrs import frozen
 from hauberk.secret import Secret
 from hauberk_plugins.auth.errors import WeakPassword
 from hauberk_plugins.auth.passwords import MAX_BYTES, normal
+from hauberk_plugins.auth.phrases import is_known_phrase
 from hauberk_plugins.auth.quiet import quietly
 
 #: Characters, after normalisation; less is enough where a second factor is asked for too.
@@ -87,6 +88,8 @@ def _reasons(form: Secret, name: str, least: int, score: int) -> Iterator[str]:
         yield "most of it is the user's name or words that belong to trading"
     elif _is_common(text):
         yield "it is on a list of common passwords"
+    elif is_known_phrase(text.casefold()):
+        yield "it is a phrase that everybody knows"
     else:
         opinion = _zxcvbn(text, words)
         if opinion.score < score:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from hauberk.secret import Secret
 from hauberk_plugins.auth.devices import hash_token, remembered
-from hauberk_plugins.auth.errors import ChangedMeanwhile, LastAdmin, PepperMissing
+from hauberk_plugins.auth.errors import ChangedMeanwhile, LastAdmin, NotAnAdmin, PepperMissing
 from hauberk_plugins.auth.names import name_at_login, normalised
 from hauberk_plugins.auth.parts import ADMIN, StoreNow, Tell, WallNs
 from hauberk_plugins.auth.passwords import BARE, Hashed, PasswordHasher
@@ -17,6 +18,8 @@ from hauberk_plugins.auth.roles import check_role
 from hauberk_plugins.auth.strength import check_strength
 from hauberk_plugins.auth.users import User, Users, user_exists
 
+#: Why a login is refused of somebody who is no user.
+UNKNOWN: Final = "unknown"
 #: Ends the sessions of a user.
 EndSessions = Callable[[str], object]
 
@@ -101,7 +104,8 @@ class UserAuth:
             BadRecord: That is no hash of bcrypt's, or one that takes too long to check.
         """
         name, given = self.check_free(name, roles)
-        return self._add(User(name, given, Hashed(BARE, "", bcrypt_hash)))
+        hashed = Hashed(BARE, "", bcrypt_hash)
+        return self._add(User(name, given, hashed, adopted=digest_of(bcrypt_hash)))
 
     def all(self) -> tuple[User, ...]:
         """Every user, by name."""
@@ -174,6 +178,41 @@ class UserAuth:
 
         return self._changed(user.name, changed, "password")
 
+    def recoverable(self, name: str) -> User:
+        """Return an admin, disabled or not, who may be given a way back.
+
+        Raises:
+            BadName, NoSuchUser: There is none.
+            NotAnAdmin: It is a user whom an admin can give another password.
+        """
+        user = self.get(name)
+        if ADMIN not in user.roles:
+            raise NotAnAdmin(
+                f"{user.name!r} is no admin: an admin can give them a password: hauberk user "
+                f"passwd {user.name}"
+            )
+        return user
+
+    def recover(self, name: str, password: Secret, by: str) -> User:
+        """Give an admin another password, enable them, and forget second factor and devices.
+
+        Args:
+            name: The admin's.
+            password: The other one.
+            by: Who did it, for the recorders.
+
+        Raises: as `recoverable`, and
+            WeakPassword: The password is too short, too long or too easy to guess.
+        """
+        user = self.recoverable(name)
+        check_strength(password, user.name, has_factor=False)
+        hashed = self._hasher.hash(password)
+
+        def changed(stands: User) -> User:
+            return _later(stands, password=hashed, factor=None, devices=(), is_disabled=False)
+
+        return self._changed(user.name, changed, "recovered", by=by)
+
     def check_password(self, name: str, password: Secret) -> None:
         """Check that a user can be given a password; raises as `set_password`."""
         user = self.get(name)
@@ -222,31 +261,38 @@ class UserAuth:
         except PepperMissing:
             is_right, why = self._hasher.check(None, password), "pepper"
         if user is None:
-            return Checked(None, "unknown")
+            return Checked(None, UNKNOWN)
         if user.is_disabled:
             return Checked(None, "disabled")
         return Checked(user) if is_right else Checked(None, why)
 
-    def settle(self, user: User, password: Secret, device: Secret) -> None:
-        """Note what a login that passed every step leaves: a hash upgraded, a device known.
+    def hashed_anew(self, user: User, password: Secret) -> Hashed | None:
+        """Return what is to take the place of an outdated hash; `None` where it is not.
 
         Args:
             user: As it was verified.
             password: The right one.
+        """
+        return self._hasher.hash(password) if self._hasher.is_outdated(user.password) else None
+
+    def settle(self, user: User, hashed: Hashed | None, device: Secret) -> None:
+        """Note what a login that counts leaves: a hash upgraded, a device known.
+
+        Args:
+            user: As it was verified.
+            hashed: As `hashed_anew` returned it.
             device: The token that was given; empty for none.
         """
         devices = remembered(user.devices, hash_token(device, user.name))
-        is_outdated = self._hasher.is_outdated(user.password)
-        if devices == user.devices and not is_outdated:
+        if devices == user.devices and hashed is None:
             return
-        hashed = self._hasher.hash(password) if is_outdated else user.password
 
         def settled(stands: User) -> User:
             # Changed meanwhile: this login ends as `stands` says, and must change nothing back.
             if stands.epoch != user.epoch:
                 return stands
             known = remembered(stands.devices, hash_token(device, user.name))
-            return evolve(stands, password=hashed, devices=known)
+            return evolve(stands, password=hashed or stands.password, devices=known)
 
         self.users.change(user.name, settled)
 
@@ -264,12 +310,17 @@ class UserAuth:
         self._tell("user.created", {"user": added.name, "roles": added.roles})
         return added
 
-    def _changed(self, name: str, change: Callable[[User], User], what: str) -> User:
+    def _changed(self, name: str, change: Callable[[User], User], what: str, **told: str) -> User:
         user = self.users.change(normalised(name), change, _check_admins)
-        self._tell(f"user.{what}", {"user": user.name, "roles": user.roles})
+        self._tell(f"user.{what}", {"user": user.name, "roles": user.roles, **told})
         if what != "enabled":
             self._end_sessions(user.name)
         return user
+
+
+def digest_of(bcrypt_hash: Secret) -> str:
+    """Return what is kept of an adopted user's first hash: of no use to whoever guesses."""
+    return sha256(bcrypt_hash.reveal()).hexdigest()
 
 
 def _known(roles: Iterable[str]) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class User:
         factor: The second factor, once there is one.
         devices: Hashes of the tokens of known devices, the latest last.
         epoch: Raised by every change that logins under way must not outlast.
+        adopted: Of a user taken over from elsewhere, the digest of the hash there; it tells that
+            one from another of the same name, whatever became of the password since.
     """
 
     name: str
@@ -47,6 +49,7 @@ class User:
     factor: SecondFactor | None = None
     devices: tuple[str, ...] = ()
     epoch: int = 0
+    adopted: str = ""
 
     def to_bytes(self) -> bytes:
         """Write it as a record, to be sealed."""
@@ -60,6 +63,7 @@ class User:
                 "disabled": self.is_disabled,
                 "devices": self.devices,
                 "epoch": self.epoch,
+                "adopted": self.adopted,
                 "password": {
                     "scheme": password.scheme,
                     "pepper": password.pepper,
@@ -103,6 +107,7 @@ class User:
             ),
             devices=_texts(found["devices"]),
             epoch=_typed(found["epoch"], int),
+            adopted=_text(found.get("adopted", "")),
         )
 
 

@@ -46,6 +46,9 @@ class DataKeys(Protocol):
     def opening(self, number: int) -> DataKey | None:
         """Return a key to open with."""
 
+    def has(self, number: int) -> bool:
+        """Say whether there is one of that number."""
+
     def rotate(self) -> int:
         """Put a fresh key in place."""
 
@@ -131,6 +134,19 @@ class DataEncryption:
         number = key_of(sealed)
         return number is not None and number == self._ring.sealing().number
 
+    def has_key_of(self, sealed: bytes) -> bool | None:
+        """Whether the data key under which it was sealed is in the ring; unlocks nothing.
+
+        Returns:
+            `None` where it does not say which key that is: it was not sealed, or was changed.
+
+        Raises:
+            SealError: The ring cannot be read, or is gone.
+            UnsafeFile: It is kept where others may read it.
+        """
+        number = key_of(sealed)
+        return None if number is None else self._ring.has(number)
+
     def rotate(self) -> int:
         """Put a fresh data key in place, to seal with from here on; return its number.
 
@@ -196,6 +212,10 @@ class ScopedVault:
     def is_current(self, sealed: bytes) -> bool:
         """Whether it was sealed under the key that seals today."""
         return self._encryption.is_current(sealed)
+
+    def has_key_of(self, sealed: bytes) -> bool | None:
+        """Whether the key that it was sealed under is here; as `DataEncryption.has_key_of`."""
+        return self._encryption.has_key_of(sealed)
 
 
 def _decrypted(cipher: AESGCM, nonce: bytes, sealed: bytes) -> bytes | None:

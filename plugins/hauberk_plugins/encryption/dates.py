@@ -9,6 +9,8 @@ from typing import Final
 
 from hauberk_plugins.encryption.ringfile import RingFile
 
+#: How far the clocks of two machines may be apart, seconds, before it is said.
+APART_S: Final = 60
 _FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -37,6 +39,15 @@ def unused_for(ring: RingFile, seconds: float, wall_ns: int) -> frozenset[int]:
     now_s = wall_ns // 10**9
     last = {key.number: _read(after.made) for key, after in pairwise(ring.keys)}
     return frozenset(n for n, at_s in last.items() if n in old and now_s - at_s >= seconds)
+
+
+def ahead(ring: RingFile, wall_ns: int) -> str:
+    """Return the date of a key that was made later than it is now; empty if there is none.
+
+    Two clocks that share a ring may differ by a little.
+    """
+    newest = max((key.made for key in ring.keys if _read(key.made) != inf), key=_read, default="")
+    return newest if newest and _read(newest) - wall_ns // 10**9 > APART_S else ""
 
 
 def _read(made: str) -> float:

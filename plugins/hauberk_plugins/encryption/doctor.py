@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from hauberk.command import FAIL, OK, WARN, Check
 from hauberk.errors import UnsafeFile
+from hauberk_plugins.encryption.dates import ahead, date
 from hauberk_plugins.encryption.errors import EncryptionError
 from hauberk_plugins.encryption.ring import KeyRing
 from hauberk_plugins.encryption.ringfile import RingFile
-from hauberk_plugins.encryption.wrapping import Passphrase, Unnamed, WrappingKey
+from hauberk_plugins.encryption.wrapping import (
+    Passphrase,
+    Unnamed,
+    WrappingKey,
+    fetched_first,
+)
 
 _RING = "key ring"
 _KEY = "wrapping key"
+_SET = "set it (NTP): second factors, sessions and signed requests go by it"
 
 
-def look(ring: KeyRing) -> Iterator[Check]:
-    """Look at a key ring and at where its wrapping key is."""
+def look(ring: KeyRing, wall_ns: Callable[[], int]) -> Iterator[Check]:
+    """Look at a key ring, at where its wrapping key is, and at the clock by its dates."""
     if isinstance(ring.source, Unnamed) and not ring.was_made():
         yield Check(_KEY, OK, "none is named, and nothing is sealed")
         return
-    yield _checked(_KEY, lambda: _source(ring.source))
-    if not ring.was_made():
+    was_made = ring.was_made()
+    yield _checked(_KEY, lambda: _source(ring.source, was_made))
+    if not was_made:
         yield Check(_RING, OK, "none yet: it is made when something is first sealed")
         return
     yield _checked(_RING, lambda: _ring(ring))
+    yield from _clock(ring, wall_ns())
 
 
-def _source(source: WrappingKey) -> Check:
+def _clock(ring: KeyRing, wall_ns: int) -> Iterator[Check]:
+    with suppress(EncryptionError, UnsafeFile):  # said already
+        if made := ahead(ring.read(), wall_ns):
+            found = f"it shows {date(wall_ns)}, and {ring.path} holds a key of {made}"
+            yield Check("the clock", WARN, found, _SET)
+
+
+def _source(source: WrappingKey, was_made: bool) -> Check:
     if isinstance(source, Passphrase) and source.is_asked_for:
         found = f"{source.reference}: asked for on a terminal, and not tried here"
         return Check(_KEY, WARN, found, "for what runs by itself, set `passphrase: env:NAME`")
-    source.fetch()
+    if was_made:
+        source.fetch()
+    else:
+        fetched_first(source)
     return Check(_KEY, OK, source.reference)
 
 

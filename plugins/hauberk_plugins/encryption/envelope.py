@@ -78,7 +78,7 @@ def unpack(namespace: str, name: str, sealed: bytes) -> Header:
     if not sealed:
         raise Truncated(namespace, name, 0, OVERHEAD)
     if sealed[0] != FORMAT:
-        raise UnknownFormat(record_shown(namespace, name), sealed[0], FORMAT)
+        raise UnknownFormat(record_shown(namespace, name), sealed[0], FORMAT, True)
     if len(sealed) < OVERHEAD:
         raise Truncated(namespace, name, len(sealed), OVERHEAD)
     return Header._make(_HEADER.unpack_from(sealed))

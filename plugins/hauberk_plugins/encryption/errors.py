@@ -46,6 +46,10 @@ class RecordError(EncryptionError):
         self.namespace = namespace
         self.name = name
 
+    def renamed(self, namespace: str, name: str) -> RecordError:
+        """Return the same of the name by which whoever keeps the record knows it."""
+        return type(self)(namespace, name, *self.args[2:])
+
 
 class Swapped(RecordError, Altered):
     """What stands in the record's place was sealed under another name or namespace."""
@@ -110,15 +114,22 @@ class UnknownFormat(EncryptionError):
         what: What has the format.
         found: The format that it says to be of.
         known: The only one that is known here.
+        is_record: Whether it is a sealed record.
     """
 
-    def __init__(self, what: str, found: int, known: int) -> None:
+    def __init__(self, what: str, found: int, known: int, is_record: bool = False) -> None:
         problem = f"{what} is of format {found}, and this version of Hauberk knows format {known}"
         remedy = f"use the version that wrote it or, if none did, {_RESTORE}"
-        super().__init__(problem, remedy, what, found, known)
+        super().__init__(problem, remedy, what, found, known, is_record)
         self.what = what
         self.found = found
         self.known = known
+        self.is_record = is_record
+
+    def renamed(self, namespace: str, name: str) -> UnknownFormat:
+        """Return the same of the name by which whoever keeps the record knows it."""
+        what = record_shown(namespace, name) if self.is_record else self.what
+        return UnknownFormat(what, self.found, self.known, self.is_record)
 
 
 class NoKey(EncryptionError):
@@ -129,12 +140,24 @@ class NoKey(EncryptionError):
         looked_in: The places that were searched.
     """
 
-    def __init__(self, reference: str, looked_in: Sequence[str], why: str, remedy: str) -> None:
+    def __init__(
+        self, reference: str, looked_in: Sequence[str], why: str, remedy: str, first: str = ""
+    ) -> None:
         places = f" (looked in {', '.join(looked_in)})" if looked_in else ""
         problem = f"no wrapping key from {reference}: {why}{places}"
-        super().__init__(problem, remedy, reference, tuple(looked_in), why, remedy)
+        super().__init__(problem, remedy, reference, tuple(looked_in), why, remedy, first)
         self.reference = reference
         self.looked_in = tuple(looked_in)
+        self._why = why
+        self._first = first
+
+    def before_first_use(self) -> NoKey:
+        """Return what to raise where nothing is wrapped yet: it may say how to make a key.
+
+        Where something is, making another would be the end of it.
+        """
+        remedy = self._first or self.remedy
+        return NoKey(self.reference, self.looked_in, self._why, remedy)
 
 
 class WrongKey(EncryptionError):
@@ -180,10 +203,21 @@ class RingNotWritten(EncryptionError, StoreError):
         ring: The key ring's file.
     """
 
-    def __init__(self, ring: object, why: str) -> None:
+    def __init__(
+        self, ring: object, why: str, remedy: str = "check the disk", *given: object
+    ) -> None:
         problem = f"key ring {ring} cannot be written: {why}"
-        super().__init__(problem, "make room there, or mend the mount", str(ring), why)
+        super().__init__(problem, remedy, *(given or (str(ring), why, remedy)))
         self.ring = str(ring)
+
+
+class RingBusy(RingNotWritten):
+    """Another process has been writing the key ring for too long."""
+
+    def __init__(self, ring: object, turn: object, waited_s: float) -> None:
+        why = f"another process has had the turn for more than {waited_s:g} s"
+        remedy = f"try again, or see which it is (fuser {turn}) and end it"
+        super().__init__(ring, why, remedy, str(ring), str(turn), waited_s)
 
 
 def record_shown(namespace: str, name: str) -> str:

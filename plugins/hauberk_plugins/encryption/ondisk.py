@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,13 +10,22 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from hauberk.files import REAL, FileOperations, make_private_folder, read_private, write_private
-from hauberk_plugins.encryption.errors import BadRing, MissingRing, RingNotWritten
+from hauberk_plugins.encryption.errors import BadRing, MissingRing, RingBusy, RingNotWritten
 from hauberk_plugins.encryption.ringfile import RingFile, read_ring
-from hauberk_plugins.encryption.turn import Turn
+from hauberk_plugins.encryption.turn import WAIT_S, NotTheirTurn, Turn
 
 #: The key ring's file in the state folder, and the one that its writers take turns by.
 FILE: Final = "keyring.json"
 TURN: Final = "keyring.lock"
+_ROOM: Final = "make room there"
+_MAY: Final = f"check whose the folder, {FILE} and {TURN} are, and their modes: ls -la"
+_REMEDIES: Final = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _MAY,
+    errno.EPERM: _MAY,
+    errno.EROFS: "mount it so that it can be written",
+}
 #: Tells one content of the file from another.
 Stamp: TypeAlias = tuple[int, int, int]
 
@@ -26,11 +36,12 @@ class RingOnDisk:
     Args:
         folder: The state folder.
         files: The operating system.
+        wait_s: How long to wait for another process that writes it, seconds.
     """
 
-    def __init__(self, folder: Path, files: FileOperations = REAL) -> None:
+    def __init__(self, folder: Path, files: FileOperations = REAL, wait_s: float = WAIT_S) -> None:
         self.path = folder / FILE
-        self._turn = Turn(folder / TURN)
+        self._turn = Turn(folder / TURN, wait_s)
         self._files = files
 
     def stamp(self) -> Stamp | None:
@@ -80,18 +91,27 @@ class RingOnDisk:
         """Take the turn of whoever writes, among all processes and threads.
 
         Raises:
+            RingBusy: Another process has it for too long.
             RingNotWritten: The operating system refuses.
             UnsafeFile: The folder, or the lock in it, is not ours alone.
         """
-        why = ""
         try:
             make_private_folder(self.path.parent, files=self._files)
             with self._turn.taken():
                 yield
+            return
+        except NotTheirTurn:
+            failure: RingNotWritten = RingBusy(self.path, self._turn.path, self._turn.wait_s)
         except OSError as error:
-            why = error.strerror or type(error).__name__
-        if why:
-            raise RingNotWritten(self.path, why)
+            failure = self._not_written(error)
+        raise failure
+
+    def _not_written(self, error: OSError) -> RingNotWritten:
+        why = error.strerror or type(error).__name__
+        if error.filename == str(self._turn.path):
+            why = f"{why}: {error.filename}"
+        remedy = _REMEDIES.get(error.errno or 0, "check the disk and its mount")
+        return RingNotWritten(self.path, why, remedy)
 
     def settle(self) -> None:
         """Make durable what another process may still be making so, before anything rests on it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hauberk.oskeyring import SERVICE, installed_backend, look_up
+from hauberk.oskeyring import SERVICE, Entry, installed_backend, look_up
 from hauberk.secret import Secret
 from hauberk_plugins.encryption.errors import NoKey
-from hauberk_plugins.encryption.wrapping import KEY, MAKE, decoded
+from hauberk_plugins.encryption.wrapping import BACK, KEY, MAKE, decoded
 
 
 class KeyringEntry:
@@ -34,7 +34,15 @@ class KeyringEntry:
             raise NoKey(self.reference, entry.places, entry.why, remedy)
         found = None if entry.value is None else decoded(entry.value.reveal())
         if found is None:
-            why = entry.why or f"there is no such entry, or it is not {KEY} bytes in base64"
-            keep = f"keep one: {MAKE} | keyring set {SERVICE} {self._name}"
-            raise NoKey(self.reference, entry.places, why, keep)
+            raise self._missing(entry)
         return found
+
+    def _missing(self, entry: Entry) -> NoKey:
+        if entry.why:
+            remedy = "unlock the keyring, and try again"
+            return NoKey(self.reference, entry.places, entry.why, remedy)
+        why = f"there is no such entry, or it is not {KEY} bytes in base64"
+        # Only where there is none: the command would write over one.
+        keep = f"keep one: {MAKE} | keyring set {SERVICE} {self._name}"
+        first = keep if entry.value is None else "name another entry"
+        return NoKey(self.reference, entry.places, why, BACK, first)

@@ -61,7 +61,9 @@ class EncryptionPlugin(Plugin):
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
         """Look at the key ring and its wrapping key."""
-        return () if self._ring is None else tuple(look(self._ring))
+        if self._ring is None:
+            return ()
+        return tuple(look(self._ring, self._context.clock.wall_ns))
 
     def source_of(self, config: EncryptionConfig) -> WrappingKey:
         """Return the place that a section names, as seen from here."""
@@ -106,4 +108,4 @@ class _NoRing:
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise MisuseError(self._why)
 
-    sealing = opening = rotate = retire = rewrap = _refuse
+    sealing = opening = has = rotate = retire = rewrap = _refuse

@@ -14,13 +14,15 @@ from attrs import evolve, frozen
 
 from hauberk.errors import UnsafeFile
 from hauberk.files import REAL, FileOperations
+from hauberk.secret import Secret
 from hauberk_plugins.encryption.dates import date, unused_for
 from hauberk_plugins.encryption.errors import BadRing, EncryptionError, NoKey, WrongKey
 from hauberk_plugins.encryption.kek import DataKey, Kek
 from hauberk_plugins.encryption.ondisk import RingOnDisk, Stamp
 from hauberk_plugins.encryption.ringfile import ID, MAX_KEYS, RingFile, WrappedKey
+from hauberk_plugins.encryption.turn import WAIT_S
 from hauberk_plugins.encryption.unlocking import Unlocking
-from hauberk_plugins.encryption.wrapping import WrappingKey
+from hauberk_plugins.encryption.wrapping import WrappingKey, fetched_first
 
 _TRIES: Final = 64
 _RETIRE: Final = "seal everything again, then forget the old ones: DataEncryption.retire()"
@@ -60,6 +62,7 @@ class KeyRing:
         wall_ns: The time, to date keys with; nothing depends on it but for how long an old key is
             kept.
         files: The operating system.
+        wait_s: How long to wait for another process that writes the ring, seconds.
     """
 
     def __init__(
@@ -70,9 +73,10 @@ class KeyRing:
         random: Callable[[int], bytes] = os.urandom,
         wall_ns: Callable[[], int] = time.time_ns,
         files: FileOperations = REAL,
+        wait_s: float = WAIT_S,
     ) -> None:
         self.source = source
-        self._disk = RingOnDisk(folder, files)
+        self._disk = RingOnDisk(folder, files, wait_s)
         self.path = self._disk.path
         self._random = random
         self._wall_ns = wall_ns
@@ -114,10 +118,10 @@ class KeyRing:
             SealError: The ring cannot be unlocked, or not be written.
             UnsafeFile: The ring, or the wrapping key, is kept where others may read it.
         """
-        with self._writing():
+        with self._writing(make=True) as secret:
             if self._disk.stamp() is None:
-                return self._made().active.number
-            held = self._unlocked()
+                return self._made(secret).active.number
+            held = self._unlocked(secret)
             if len(held.file.keys) >= MAX_KEYS:
                 raise BadRing(self.path, f"it holds {MAX_KEYS} data keys already", _RETIRE)
             wrapped, key = self._fresh(held.kek, held.keys)
@@ -137,8 +141,8 @@ class KeyRing:
 
         Raises: as `rotate`.
         """
-        with self._writing():
-            held = self._unlocked()
+        with self._writing() as secret:
+            held = self._unlocked(secret)
             old = unused_for(held.file, unused_s, self._wall_ns())
             if old:
                 keys = tuple(key for key in held.file.keys if key.number not in old)
@@ -157,9 +161,9 @@ class KeyRing:
             SealError: As `rotate`, or the other wrapping key is not there.
             UnsafeFile: The ring, or a wrapping key, is kept where others may read it.
         """
-        secret = source.fetch()  # before the turn is taken: somebody may have to type it
-        with self._writing():
-            held = self._unlocked()
+        secret = fetched_first(source)  # before the turn is taken: somebody may have to type it
+        with self._writing() as fetched:
+            held = self._unlocked(fetched)
             kek, kdf = self._unlocking.kek_for(held.file.id, source, secret, self._random)
             keys = tuple(self._wrapped_again(key, held.kek, kek) for key in held.file.keys)
             self._write(kek.authenticated(evolve(held.file, kdf=kdf, keys=keys)), kek, held.keys)
@@ -177,14 +181,32 @@ class KeyRing:
         with self._lock:
             self._present()
 
+    def has(self, number: int) -> bool:
+        """Whether there is a data key of that number; unlocks nothing, and makes no ring.
+
+        Raises:
+            BadRing: The ring cannot be read, or is gone.
+            UnknownFormat, UnsafeFile: As `read`.
+        """
+        held = self._held
+        if held is not None and number in held.keys:
+            return True
+        return self.was_made() and any(key.number == number for key in self.read().keys)
+
     def was_made(self) -> bool:
         """Whether there is, or was, a ring in this folder."""
         return self._disk.was_made()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._lock, self._disk.writing():
-            yield
+    def _writing(self, *, make: bool = False) -> Iterator[Secret | None]:
+        """Take the turn to write, with the wrapping key at hand; yield what was fetched for it.
+
+        Others wait for the turn, and somebody may take a minute to type a passphrase.
+        """
+        with self._lock:
+            secret = self._at_hand(make)
+            with self._disk.writing():
+                yield secret
 
     # Everything below is called with the lock held.
 
@@ -194,8 +216,9 @@ class KeyRing:
         if held is not None and held.stamp == stamp:
             return held
         if stamp is None and held is None and make:
-            with self._writing():
-                return self._made() if self._disk.stamp() is None else self._unlocked()
+            with self._writing(make=True) as secret:
+                is_there = self._disk.stamp() is not None
+                return self._unlocked(secret) if is_there else self._made(secret)
         return self._adopted()
 
     def _adopted(self) -> _Held:
@@ -217,30 +240,37 @@ class KeyRing:
         self._held = opened
         return opened
 
-    def _unlocked(self) -> _Held:
+    def _at_hand(self, make: bool) -> Secret | None:
+        if make and not self._disk.was_made():
+            return fetched_first(self.source)
+        file, held = self._disk.read(), self._held
+        is_held = held is not None and held.kek.fits(file)
+        return None if is_held else self._unlocking.fetched(file, self.source)
+
+    def _unlocked(self, secret: Secret | None = None) -> _Held:
         """Unlock the file, to write it anew; what is held does not do in its place."""
         stamp = self._disk.stamp()
-        self._held = self._opened(self._disk.read(), stamp)
+        self._held = self._opened(self._disk.read(), stamp, secret)
         return self._held
 
-    def _opened(self, file: RingFile, stamp: Stamp | None) -> _Held:
+    def _opened(self, file: RingFile, stamp: Stamp | None, secret: Secret | None = None) -> _Held:
         held = self._held
         if held is not None and held.kek.fits(file):
             kek = held.kek
         else:
-            kek = self._unlocking.kek_of(file, self.source)
+            kek = self._unlocking.kek_of(file, self.source, secret)
         keys = self._unlocking.data_keys(file, kek)
         active = keys[file.active]
         if held is not None and held.file.id == file.id:
             keys = {**held.keys, **keys}
         return _Held(file, kek, keys, active, stamp or _NEVER)
 
-    def _made(self) -> _Held:
+    def _made(self, secret: Secret | None) -> _Held:
         """Make the first ring of this folder."""
         if self._disk.was_made():
             raise self._disk.missing()
         ring_id = self._random(ID)
-        secret = self.source.fetch()
+        secret = fetched_first(self.source) if secret is None else secret
         kek, kdf = self._unlocking.kek_for(ring_id, self.source, secret, self._random)
         wrapped, key = self._fresh(kek, {})
         file = kek.authenticated(RingFile(ring_id, kdf, b"", key.number, (wrapped,)))

@@ -25,18 +25,20 @@ class Unlocking:
         self._path = path
         self._derived: tuple[Secret, Scrypt, Secret] | None = None
 
-    def kek_of(self, file: RingFile, source: WrappingKey) -> Kek:
-        """Fetch the wrapping key of a ring.
+    def kek_of(self, file: RingFile, source: WrappingKey, secret: Secret | None = None) -> Kek:
+        """Make the wrapping key of a ring.
+
+        Args:
+            file: The ring.
+            source: Where its key, or passphrase, is.
+            secret: What that holds, if it has been fetched.
 
         Raises:
             NoKey: It is not there.
             WrongKey: It is another one.
             UnsafeFile: It is kept where others may read it.
         """
-        if source.is_passphrase == (file.kdf is None):
-            under = "a key" if source.is_passphrase else "a passphrase"
-            raise WrongKey(self._path, source.reference, f"it is wrapped under {under}")
-        secret = source.fetch()
+        secret = self.fetched(file, source) if secret is None else secret
         if file.kdf is not None:
             secret = self._derive(secret, file.kdf, source.reference)
         kek = Kek(secret, file.id)
@@ -44,6 +46,13 @@ class Unlocking:
             what = "passphrase" if source.is_passphrase else "key"
             raise WrongKey(self._path, source.reference, f"it is another {what}")
         return kek
+
+    def fetched(self, file: RingFile, source: WrappingKey) -> Secret:
+        """Fetch what the wrapping key of a ring is made of, or its passphrase; as `kek_of`."""
+        if source.is_passphrase == (file.kdf is None):
+            under = "a key" if source.is_passphrase else "a passphrase"
+            raise WrongKey(self._path, source.reference, f"it is wrapped under {under}")
+        return source.fetch()
 
     def kek_for(
         self, ring_id: bytes, source: WrappingKey, secret: Secret, random: Callable[[int], bytes]

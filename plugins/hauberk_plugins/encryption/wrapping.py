@@ -25,6 +25,9 @@ MIN_PASSPHRASE: Final = 15
 MAX_PASSPHRASE: Final = 1_024
 #: How to make a key, for messages.
 MAKE: Final = "openssl rand -base64 32"
+#: What to do about a key that is gone where something is wrapped under it, for messages.
+BACK: Final = "put it back from your copy of it: what is sealed opens under no other"
+_ANOTHER: Final = "name another file in the section `encryption` of hauberk.yml"
 
 #: What a file with a key may hold beside it: a line's end, some space.
 _MAX_TEXT: Final = 256
@@ -87,10 +90,9 @@ class KeyFile:
     def fetch(self) -> Secret:
         """Read the key; raises as `WrappingKey.fetch`."""
         self._check_place()
-        found, why = self._read()
+        found, why, first = self._read()
         if found is None:
-            remedy = f"make one: (umask 077; {MAKE} > {quote(str(self.path))})"
-            raise NoKey(self.reference, (str(self.path),), why, remedy)
+            raise NoKey(self.reference, (str(self.path),), why, BACK, first)
         return found
 
     def _check_place(self) -> None:
@@ -106,14 +108,18 @@ class KeyFile:
                 "move it out, and name its place in the section `encryption` of hauberk.yml",
             )
 
-    def _read(self) -> tuple[Secret | None, str]:
+    def _read(self) -> tuple[Secret | None, str, str]:
+        """Return the key; else why there is none, and what to do if there never was one."""
         try:
             found = quietly("reading it", lambda: decoded(read_private(self.path, _MAX_TEXT)))
         except (FileNotFoundError, NotADirectoryError):
-            return None, "there is no such file"
+            # `set -C`: a file that comes to be there meanwhile is not written over.
+            make = f"make one: (umask 077; set -C; {MAKE} > {quote(str(self.path))})"
+            return None, "there is no such file", make
         except OSError as error:
-            return None, f"the file cannot be read: {error.strerror}"
-        return found, "" if found else f"it does not hold {KEY} bytes in base64"
+            why = f"the file cannot be read: {error.strerror}"
+            return None, why, "have it readable to whoever runs this"
+        return found, "" if found else f"it does not hold {KEY} bytes in base64", _ANOTHER
 
 
 class Passphrase:
@@ -199,6 +205,18 @@ def normalised(passphrase: Secret) -> Secret:
         return Secret(unicodedata.normalize("NFC", passphrase.reveal_text()))
     except InvalidValue:
         return passphrase
+
+
+def fetched_first(source: WrappingKey) -> Secret:
+    """Fetch a wrapping key under which nothing is wrapped yet.
+
+    Raises: as `WrappingKey.fetch`; what it says to do may be to make a key.
+    """
+    try:
+        return source.fetch()
+    except NoKey as error:
+        failure = error.before_first_use()
+    raise failure
 
 
 def check_strength(passphrase: Secret) -> None:

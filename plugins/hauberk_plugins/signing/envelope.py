@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring as _text
 from typing import Final
 
-from hauberk_plugins.signing.ready import Ready
-from hauberk_plugins.signing.scheme import SPREAD
+from hauberk_plugins.signing.scheme import PARAMS, SPREAD, Envelope
+from hauberk_plugins.signing.template import Template
 
-_PARAMS: Final = frozenset({"params"})
+_INNER: Final = "params"
 
 
-def enveloped(ready: Ready, values: Mapping[str, str], params: str) -> str:
-    """Return the envelope: compact JSON.
+class Writer:
+    """Writes one scheme's envelopes: compact JSON, of which only values are left to be put in.
 
     Args:
-        ready: The account's credentials, with the members.
-        values: What the members are made of.
-        params: The parameters, as a JSON object.
+        envelope: What it holds.
+        held: Tokens that are the same in every request, such as the key.
     """
-    members = []
-    for name, template in ready.members:
-        if name == SPREAD:
-            if inner := params[1:-1]:
-                members.append(inner)
-        elif template.tokens == _PARAMS:
-            members.append(f"{_text(name)}:{params}")
-        else:
-            members.append(f"{_text(name)}:{_text(template.render(values))}")
-    return "{" + ",".join(members) + "}"
 
+    __slots__ = ("_commas", "_template")
 
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    def __init__(self, envelope: Envelope, held: Mapping[str, str]) -> None:
+        names = [name for name, _ in envelope.members]
+        #: Before and behind parameters that are members, if there are any.
+        self._commas: tuple[str, str] | None = None
+        if SPREAD in names:
+            is_first = names[0] == SPREAD
+            self._commas = ("", "," * (len(names) > 1)) if is_first else (",", "")
+        pieces = ["{"]
+        for index, (name, text) in enumerate(envelope.members):
+            if name == SPREAD:
+                pieces += [_INNER, ""]
+                continue
+            pieces[-1] += "," * (index > 0 and names[:index] != [SPREAD]) + f"{_text(name)}:"
+            if text == PARAMS:
+                pieces += [_INNER, ""]
+                continue
+            quote = "" if name in envelope.numbers else '"'
+            pieces[-1] += quote
+            for at, piece in enumerate(Template(text).folded(held).pieces()):
+                if at % 2:
+                    pieces += [piece, ""]
+                else:
+                    pieces[-1] += _text(piece)[1:-1]
+            pieces[-1] += quote
+        pieces[-1] += "}"
+        self._template = Template.of_pieces(pieces)
+
+    def write(self, values: dict[str, str], params: str) -> str:
+        """Return an envelope.
+
+        Args:
+            values: What members are made of: text without quotes and backslashes.
+            params: The parameters, as a JSON object without space around it.
+        """
+        if self._commas is not None:
+            params = params[1:-1].strip()
+            if params:
+                before, behind = self._commas
+                params = f"{before}{params}{behind}"
+        values[_INNER] = params
+        return self._template.render(values)

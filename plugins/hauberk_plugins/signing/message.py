@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from hauberk.request import Pairs
 from hauberk_plugins.signing.algorithms import OUTPUTS
 from hauberk_plugins.signing.encode import raw
+from hauberk_plugins.signing.objects import concat
 from hauberk_plugins.signing.ready import Ready
 from hauberk_plugins.signing.scheme import RAW, Scheme
 
@@ -34,8 +36,9 @@ class Parts(NamedTuple):
         url: Without a query.
         query: As sent.
         query_pairs: The same, decoded.
-        pairs: The parameters, wherever they stand, without what signing adds to an envelope.
-        body: As sent, UTF-8.
+        members: The parameters by name, wherever they stand, without what signing adds to an
+            envelope; of a body of the caller's that it holds, the members of that.
+        body: As sent, UTF-8, unless it is an envelope.
         content_type: What the body is; empty where there is none.
         envelope: An envelope that a header carries.
     """
@@ -44,7 +47,7 @@ class Parts(NamedTuple):
     url: str
     query: str = ""
     query_pairs: Pairs = ()
-    pairs: Pairs = ()
+    members: Mapping[str, Any] = MappingProxyType({})
     body: str = ""
     content_type: str = ""
     envelope: str = ""
@@ -70,7 +73,7 @@ class Wording:
             ("raw_query", lambda parts: raw(parts.query_pairs)),
             ("?raw_query", lambda parts: f"?{raw(parts.query_pairs)}" if parts.query_pairs else ""),
             ("body", lambda parts: parts.body),
-            ("concat", lambda parts: "".join([n + v for n, v in sorted(parts.pairs)])),
+            ("concat", lambda parts: concat(parts.members)),
             ("envelope", lambda parts: parts.envelope),
         ]
         self._makers = [(name, make) for name, make in wanted if name in tokens]

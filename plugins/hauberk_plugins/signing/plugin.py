@@ -18,8 +18,7 @@ from hauberk_plugins.signing.asking import Clocks
 from hauberk_plugins.signing.commands import COMMANDS
 from hauberk_plugins.signing.noncebook import NonceBook, open_nonces
 from hauberk_plugins.signing.nonces import UNITS
-from hauberk_plugins.signing.scheme import read_scheme
-from hauberk_plugins.signing.signer import RequestSigner
+from hauberk_plugins.signing.schemes import Signer, signer_for
 
 _PUBLIC: Final = Operation.PUBLIC
 
@@ -48,7 +47,7 @@ class _Desk:
 
     account: Account
     venue: Venue
-    signer: RequestSigner
+    signer: Signer
     nonce: str
 
 
@@ -136,8 +135,8 @@ class SigningPlugin(Plugin):
         if account is None:
             raise SigningError(f"there is no account {name!r}: name it in hauberk.yml")
         venue = context.venues.venue(account.venue)
-        scheme = read_scheme(venue)
-        desk = _Desk(account, venue, RequestSigner(scheme, self._window_ms), scheme.nonce)
+        signer = signer_for(venue, self._window_ms)
+        desk = _Desk(account, venue, signer, signer.nonce)
         self._desks[name] = desk
         return desk
 

@@ -11,8 +11,8 @@ from hauberk.ports import Credentials
 from hauberk.request import Pairs
 from hauberk.secret import Secret
 from hauberk_plugins.signing.algorithms import MACS, OUTPUTS, Mac, algorithm_for
+from hauberk_plugins.signing.envelope import Writer
 from hauberk_plugins.signing.scheme import OF_KEYS, Scheme
-from hauberk_plugins.signing.template import Template
 
 CONTENT_TYPE: Final = "Content-Type"
 _PRINTABLE: Final = bytes(range(0x21, 0x7F))
@@ -34,7 +34,7 @@ class Ready:
 
     __slots__ = (
         *("_typed", "added", "algorithm", "credentials", "digests", "headers", "held"),
-        *("is_constant", "jwt", "members", "message", "output", "pairs"),
+        *("is_constant", "jwt", "message", "output", "pairs", "writer"),
     )
 
     def __init__(
@@ -52,11 +52,7 @@ class Ready:
         self.digests = {name: digest.of.folded(held) for name, digest in scheme.digests.items()}
         self.headers = tuple((name, text.folded(held)) for name, text in scheme.headers.items())
         self.added = {one.param: one.value.folded(held) for one in (*scheme.before, *scheme.after)}
-        self.members: tuple[tuple[str, Template], ...] = ()
-        if scheme.envelope is not None:
-            self.members = tuple(
-                (name, Template(text).folded(held)) for name, text in scheme.envelope.members
-            )
+        self.writer = None if scheme.envelope is None else Writer(scheme.envelope, held)
         token = scheme.jwt.get(self.algorithm.name)
         self.jwt = None if token is None else token.folded(held)
         self.is_constant = not any(text.tokens for _, text in self.headers)

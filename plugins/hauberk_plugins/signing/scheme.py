@@ -87,10 +87,12 @@ class Envelope:
     Attributes:
         header: The header that carries it, in base64; empty for the body.
         members: Name and value, in order.
+        numbers: Members that are written as numbers.
     """
 
     header: str
     members: tuple[tuple[str, str], ...]
+    numbers: frozenset[str] = frozenset()
 
 
 @frozen(eq=False)
@@ -173,6 +175,12 @@ class Scheme:
         return frozenset().union(*[template.tokens for template in templates])
 
 
+def beside(scheme: Scheme) -> frozenset[str]:
+    """Return the members that an envelope has beside parameters that are members, too."""
+    members = {} if scheme.envelope is None else dict(scheme.envelope.members)
+    return frozenset(members.keys() - {SPREAD} if SPREAD in members else ())
+
+
 def read_scheme(venue: Venue) -> Scheme:
     """Read a venue's section `signing`.
 
@@ -238,6 +246,8 @@ _FIELDS: Final = (
     *("headers", "envelope", "jwt", "key_only"),
 )
 _NEVER_SAFE: Final = frozenset("&=%+#")
+#: What an envelope may hold as a number.
+_NUMBERS: Final = ("{timestamp}", "{expires}", "{nonce}")
 
 
 def _algorithms(read: Reading, value: Any) -> dict[str, str]:
@@ -322,7 +332,7 @@ def _signature(read: Reading, value: Any) -> str:
 def _envelope(read: Reading, value: Any, known: tuple[str, ...]) -> Envelope | None:
     if value is None:
         return None
-    fields = read.mapping(value, ("envelope",), ("header", "members"))
+    fields = read.mapping(value, ("envelope",), ("header", "members", "numbers"))
     members = read.mapping(fields.get("members"), ("envelope", "members"))
     known = (*known, "params", "signature", "method", "path", "tail")
     for name, text in members.items():
@@ -332,7 +342,11 @@ def _envelope(read: Reading, value: Any, known: tuple[str, ...]) -> Envelope | N
     if list(members.values()).count(PARAMS) != 1:
         read.fault(("envelope", "members"), f"must hold {PARAMS} once")
     header = read.text(fields.get("header", ""), ("envelope", "header"))
-    return Envelope(header, tuple(members.items()))
+    numbers = read.texts(fields.get("numbers", ()), ("envelope", "numbers"))
+    for name in numbers:
+        if members.get(name) not in _NUMBERS:
+            read.fault(("envelope", "numbers"), f"{name!r} is no member of {' or '.join(_NUMBERS)}")
+    return Envelope(header, tuple(members.items()), frozenset(numbers))
 
 
 def _jwt(read: Reading, value: Any, known: tuple[str, ...]) -> dict[str, Token]:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import MAX_URL, Pairs, Request, path_of
 from hauberk_plugins.signing.encode import encode, json_object
-from hauberk_plugins.signing.envelope import enveloped
 from hauberk_plugins.signing.message import Parts, Wording
+from hauberk_plugins.signing.objects import read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
-from hauberk_plugins.signing.scheme import CONTENT_TYPES, ENVELOPE, FORM, JSON, QUERY, Scheme
+from hauberk_plugins.signing.scheme import (
+    CONTENT_TYPES,
+    ENVELOPE,
+    FORM,
+    JSON,
+    QUERY,
+    Scheme,
+    beside,
+)
 from hauberk_plugins.signing.times import TIMES
 
 _MS: Final = 1_000_000
@@ -28,17 +36,22 @@ class RequestSigner:
     Args:
         scheme: From `read_scheme`.
         window_ms: For how long a signed request is valid; `None` for what the scheme says.
+
+    Attributes:
+        nonce: The kind of nonce that it wants; empty for none.
     """
 
     def __init__(self, scheme: Scheme, window_ms: int | None = None) -> None:
         self._scheme = scheme
+        self.nonce = scheme.nonce
         window = scheme.window_ms if window_ms is None else window_ms
         self._window_ns = window * _MS
         self._constants = {"window_ms": str(window)}
         added = (*scheme.before, *scheme.after)
         self._optional = frozenset(one.param for one in added if one.optional)
         self._reserved = frozenset(
-            {scheme.signature, *(one.param for one in added if not one.optional)} - {""}
+            {scheme.signature, *(one.param for one in added if not one.optional), *beside(scheme)}
+            - {""}
         )
         self._form = TIMES[scheme.timestamp].write
         tokens = scheme.tokens()
@@ -51,8 +64,9 @@ class RequestSigner:
             self._keyed.setdefault(method, set()).add(path)
         headers = {*map(str.lower, scheme.headers)}
         self._says_type = "content-type" in headers
-        if scheme.envelope is not None and scheme.envelope.header:
-            headers.add(scheme.envelope.header.lower())
+        self._carrier = "" if scheme.envelope is None else scheme.envelope.header
+        if self._carrier:
+            headers.add(self._carrier.lower())
         self._set = frozenset(headers | {CONTENT_TYPE.lower()})
         self._ready: dict[str, Ready] = {}
 
@@ -89,7 +103,7 @@ class RequestSigner:
         if keyed is not None and path_of(request.url) in keyed:
             return self._unsigned(request, ready.pairs)
         if not self._reserved.isdisjoint(given):
-            raise self._taken(request)
+            raise self._taken(given)
         values: dict[str, str] = {}
         if self._has_time:
             values["timestamp"] = self._form(at_ns)
@@ -99,14 +113,15 @@ class RequestSigner:
             if nonce is None:
                 raise SigningError(f"{scheme.venue} wants a nonce with each request: give one")
             values["nonce"] = nonce()
-        query_pairs, body_pairs = self._pairs(request, given, ready, values, place)
+        query_pairs: Pairs = ()
+        body_pairs: Pairs = ()
+        if place != ENVELOPE or ready.added:
+            query_pairs, body_pairs = self._pairs(request, given, ready, values, place)
         query = encode(query_pairs, scheme.safe) if query_pairs else ""
         body, envelope = self._body(request, ready, values, place, body_pairs)
         content_type = self._content_type(place, body)
-        parts = Parts(
-            *(request.method, request.url, query, query_pairs),
-            *(request.params, body, content_type, envelope),
-        )
+        method, sent_to = request.method, request.url
+        parts = Parts(method, sent_to, query, query_pairs, given, body, content_type, envelope)
         message = self._wording.message(ready, values, parts)
         values["signature"] = signature = ready.output(ready.algorithm.sign(message))
         if scheme.signature:
@@ -148,8 +163,8 @@ class RequestSigner:
             body=body.encode(),
         )
 
-    def _checked(self, request: Request, place: str) -> dict[str, str]:
-        """Return the parameters by name, or say why they cannot be signed."""
+    def _checked(self, request: Request, place: str) -> dict[str, Any]:
+        """Return what is given, by name, or say why it cannot be signed."""
         given = dict(request.params)
         if len(given) != len(request.params):
             raise SigningError(
@@ -164,7 +179,7 @@ class RequestSigner:
             self._check_raw(request.params)
         if request.headers:
             self._check_beside(request.headers)
-        return given
+        return self._members(request.body.decode()) if request.body and place == ENVELOPE else given
 
     def _place(self, request: Request) -> str:
         place = self._scheme.place_of(request.method, request.url)
@@ -177,7 +192,7 @@ class RequestSigner:
 
     def _check_body(self, request: Request, place: str) -> None:
         venue = self._scheme.venue
-        if place not in (JSON, ENVELOPE) or self._is_in_header(place):
+        if place not in (JSON, ENVELOPE):
             raise SigningError(
                 f"{venue} takes no body but its parameters: give them in params, and leave body "
                 "empty"
@@ -192,6 +207,17 @@ class RequestSigner:
             request.body.decode()
         except UnicodeDecodeError:
             raise SigningError(f"{venue} takes JSON as a body: this one is not UTF-8") from None
+
+    def _members(self, body: str) -> dict[str, Any]:
+        """Return what a body holds, or refuse what no envelope could hold as it stands."""
+        try:
+            return read_object(body)
+        except ValueError:
+            pass
+        raise SigningError(
+            f"{self._scheme.venue} takes a JSON object as a body, every name in it once: this one "
+            "is none"
+        )
 
     def _check_raw(self, params: Pairs) -> None:
         """Refuse what would sign like other parameters, where a query is signed unescaped."""
@@ -211,7 +237,7 @@ class RequestSigner:
     def _pairs(
         self,
         request: Request,
-        given: dict[str, str],
+        given: dict[str, Any],
         ready: Ready,
         values: dict[str, str],
         place: str,
@@ -260,9 +286,12 @@ class RequestSigner:
         return "", b64encode(text.encode()).decode()
 
     def _enveloped(self, request: Request, ready: Ready, values: dict[str, str]) -> str:
-        self._wording.add_path(values, request.method, request.url)
-        inner = request.body.decode() if request.body else json_object(request.params)
-        return enveloped(ready, values, inner)
+        if ready.writer is None:
+            return ""
+        if '"' in request.url or "\\" in request.url:
+            raise SigningError("the path holds a quotation mark or a backslash: escape it")
+        inner = request.body.decode().strip() if request.body else json_object(request.params)
+        return ready.writer.write(values, inner)
 
     def _content_type(self, place: str, body: str) -> str:
         if place == QUERY or self._is_in_header(place):
@@ -271,8 +300,7 @@ class RequestSigner:
         return CONTENT_TYPES[place] if has_body else ""
 
     def _is_in_header(self, place: str) -> bool:
-        envelope = self._scheme.envelope
-        return place == ENVELOPE and envelope is not None and bool(envelope.header)
+        return place == ENVELOPE and bool(self._carrier)
 
     def _added_headers(
         self, ready: Ready, values: dict[str, str], content_type: str, envelope: str
@@ -282,8 +310,8 @@ class RequestSigner:
             if ready.is_constant
             else tuple([(name, text.render(values)) for name, text in ready.headers])
         )
-        if envelope and self._scheme.envelope is not None:
-            headers = (*headers, (self._scheme.envelope.header, envelope))
+        if envelope:
+            headers = (*headers, (self._carrier, envelope))
         if content_type and not self._says_type:
             return ready.with_content_type(headers, content_type)
         return headers
@@ -296,8 +324,8 @@ class RequestSigner:
             raise SigningError(f"with its parameters the URL is longer than {MAX_URL} characters")
         return url
 
-    def _taken(self, request: Request) -> SigningError:
-        name = next(name for name, _ in request.params if name in self._reserved)
+    def _taken(self, given: dict[str, Any]) -> SigningError:
+        name = next(name for name in given if name in self._reserved)
         return SigningError(f"parameter {name!r} is set by signing: leave it out")
 
 

@@ -36,6 +36,13 @@ class Template:
             for index, part in enumerate(parts)
         )
 
+    @classmethod
+    def of_pieces(cls, pieces: list[str]) -> Template:
+        """Make one of literals, which may hold braces, at even places, and tokens between them."""
+        made = cls.__new__(cls)
+        made._set(pieces)
+        return made
+
     def folded(self, constants: Mapping[str, str]) -> Template:
         """Return the same with some tokens replaced for good, such as those of a key.
 
@@ -47,9 +54,7 @@ class Template:
                 parts[-1] += constants[token] + literal
             else:
                 parts += (token, literal)
-        made = Template.__new__(Template)
-        made._set(parts)
-        return made
+        return Template.of_pieces(parts)
 
     def render(self, values: Mapping[str, str]) -> str:
         """Put values in the place of all tokens."""

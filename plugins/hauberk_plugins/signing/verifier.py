@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import json
 from base64 import b64decode
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from attrs import field, frozen
@@ -16,8 +16,9 @@ from hauberk.request import Pairs, Request
 from hauberk_plugins.signing.algorithms import read_output
 from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER
 from hauberk_plugins.signing.message import Parts, Wording
+from hauberk_plugins.signing.objects import read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
-from hauberk_plugins.signing.scheme import ENVELOPE, FORM, PARAMS, QUERY, SPREAD, Scheme
+from hauberk_plugins.signing.scheme import ENVELOPE, FORM, PARAMS, QUERY, SPREAD, Scheme, beside
 from hauberk_plugins.signing.template import Template
 from hauberk_plugins.signing.times import TIMES
 
@@ -118,18 +119,21 @@ class RequestVerifier:
                 query = self._signature_off(query, values)
         url = f"{base}?{query}" if query else base
         query_pairs = self._venue.sent(signed.signed(url=url, headers=(), body=b""))
-        pairs, envelope = query_pairs, ""
+        pairs, envelope, members = query_pairs, "", None
         if place == ENVELOPE:
-            envelope = self._from_envelope(signed, values)
-            pairs += self._venue.sent(
-                signed.signed(url=base, headers=signed.headers, body=signed.body)
-            )
+            self._wording.add_path(values, signed.method, base)
+            envelope, members = self._from_envelope(signed, values)
+            with suppress(InvalidValue):  # JSON that is no flat object is signed as it stands
+                pairs += self._venue.sent(
+                    signed.signed(url=base, headers=signed.headers, body=signed.body)
+                )
         elif body and place != QUERY:
             pairs += self._body_pairs(signed, base, body)
         params = self._from_params(pairs, values)
         parts = Parts(
             signed.method, base, query, query_pairs,
-            tuple(params), body, _header(signed, CONTENT_TYPE), envelope,
+            dict(params) if members is None else members,
+            body, _header(signed, CONTENT_TYPE), envelope,
         )  # fmt: skip
         self._check_signature(ready, values, parts)
         self._check_keys(ready, values)
@@ -179,30 +183,30 @@ class RequestVerifier:
         for one in (*self._scheme.before, *self._scheme.after):
             if one.param not in found:
                 _refuse("form", f"parameter {one.param} is not there")
-        members = () if self._scheme.envelope is None else self._scheme.envelope.members
-        added = {*self._added, *(name for name, _ in members)} - {SPREAD}
+        added = self._added.keys() | beside(self._scheme)
         return [pair for pair in pairs if pair[0] not in added]
 
-    def _from_envelope(self, signed: Request, values: _Values) -> str:
+    def _from_envelope(self, signed: Request, values: _Values) -> tuple[str, dict[str, Any]]:
+        """Return an envelope that a header carries, and the parameters that one holds."""
         envelope = self._scheme.envelope
-        text = (
-            ""
-            if envelope is None
-            else _header(signed, envelope.header)
-            if (envelope.header)
-            else signed.body.decode()
-        )
-        members = json.loads(
-            b64decode(text, validate=True) if envelope and envelope.header else text,
-            object_pairs_hook=_once,
-        )
-        for name, value in () if envelope is None else envelope.members:
-            if PARAMS not in (name, value) and name != SPREAD:
-                found = members.get(name) if type(members) is dict else None
-                if type(found) is not str:
-                    _refuse("form", f"the envelope has no {name}")
-                values.take(Template(value), found, f"member {name}")
-        return text if envelope is not None and envelope.header else ""
+        if envelope is None or (envelope.header and signed.body):
+            _refuse("form", "it has a body beside its envelope")
+        text = _header(signed, envelope.header) if envelope.header else signed.body.decode()
+        members = read_object(b64decode(text, validate=True).decode() if envelope.header else text)
+        if not members.keys() <= dict(envelope.members).keys() and not beside(self._scheme):
+            _refuse("form", "the envelope holds what the venue does not declare")
+        inner: Any = {}
+        for name, value in envelope.members:
+            if value == PARAMS:
+                inner = members if name == SPREAD else members.get(name)
+                continue
+            found = members.get(name)
+            if type(found) is not str:
+                _refuse("form", f"the envelope has no {name}")
+            values.take(Template(value), found, f"member {name}")
+        if type(inner) is not dict:
+            _refuse("form", "the envelope holds no parameters")
+        return text if envelope.header else "", inner
 
     def _check_signature(self, ready: Ready, values: _Values, parts: Parts) -> None:
         written = values.pop("signature")
@@ -264,13 +268,6 @@ def _header(signed: Request, name: str) -> str:
     if len(found) > 1:
         _refuse("form", f"header {name} is there twice")
     return found[0] if found else ""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidValue("the envelope holds a name twice")
-    return found
 
 
 def _refuse(part: str, why: str) -> NoReturn:

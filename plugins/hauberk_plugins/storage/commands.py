@@ -52,7 +52,7 @@ def put(name: str, /, *, options: Options = Options()) -> Answer:  # noqa: B008,
     with _records(options) as records:
         version = records.put(name, value.reveal())
     told = "kept" if version == 1 else f"kept, in place of version {version - 1}"
-    return Answer({"name": name, "version": version}, f"{name}: version {version} is {told}")
+    return Answer({"name": name, "version": version}, f"{shown(name)}: version {version} is {told}")
 
 
 def get(  # noqa: D417
@@ -75,15 +75,17 @@ def get(  # noqa: D417
     with _records(options) as records:
         record, written = records.get(name), _date(records.written_ns(name))
     if record is None:
-        return Answer({"name": name, "version": 0}, f"{name}: {_NOT_HERE}", ok=False)
+        return Answer({"name": name, "version": 0}, f"{shown(name)}: {_NOT_HERE}", ok=False)
     document: dict[str, Any] = {"name": name, "version": record.version, "written_at": written}
     if not reveal:
-        return Answer(document, f"{name}: version {record.version}, of {written}")
+        return Answer(document, f"{shown(name)}: version {record.version}, of {written}")
     text = _text(record.value)
     if text is not None:
         return Answer({**document, "value": text}, text)
     if not options.json:
-        raise InvalidValue(f"{name} is not text that a terminal shows: use --json, in base64")
+        raise InvalidValue(
+            f"{shown(name)} is not text that a terminal shows: use --json, in base64"
+        )
     return Answer({**document, "value_base64": b64encode(record.value).decode()})
 
 
@@ -114,12 +116,16 @@ def delete(name: str, /, *, options: Options = Options()) -> Answer:  # noqa: B0
     Args:
         name: As it was put.
     """
-    with _records(options) as records, records.transaction() as inside:
-        record = inside.get(name)
-        inside.delete(name)
+    with _records(options) as records:
+        record = records.get(name)
+        if record is not None:  # else no transaction, which would claim a store that is empty
+            with records.transaction() as inside:
+                record = inside.get(name)
+                inside.delete(name)
     if record is None:
-        return Answer({"name": name, "deleted": False}, f"{name}: {_NOT_HERE}", ok=False)
-    return Answer({"name": name, "deleted": True}, f"{name}: version {record.version} is removed")
+        return Answer({"name": name, "deleted": False}, f"{shown(name)}: {_NOT_HERE}", ok=False)
+    told = f"{shown(name)}: version {record.version} is removed"
+    return Answer({"name": name, "deleted": True}, told)
 
 
 def rotate(*, keep: bool = False, options: Options = Options()) -> Answer:  # noqa: B008, D417
@@ -189,11 +195,15 @@ COMMANDS: Final = (
 
 
 def _drawn(found: list[dict[str, Any]]) -> str:
-    widths = [max(len(str(row[key])) for row in found) for key in ("name", "version")]
-    return "\n".join(
-        f"{row['name']:<{widths[0]}}  version {row['version']:<{widths[1]}}  {row['written_at']}"
-        for row in found
-    )
+    rows = [(shown(row["name"]), str(row["version"]), row["written_at"]) for row in found]
+    name, version = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"{row[0]:<{name}}  version {row[1]:<{version}}  {row[2]}" for row in rows)
+
+
+def shown(name: str) -> str:
+    """Return a name on one line: one that would not show as it is, as a quoted literal."""
+    is_plain = name.isprintable() and name.strip() == name != "" and name[0] not in "'\""
+    return name if is_plain else ascii(name)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from hauberk.ports import Vault
 from hauberk.quiet import quietly
 from hauberk.secret import Secret
+from hauberk_plugins.storage.claim import CLAIM
 from hauberk_plugins.storage.errors import StoreDiffers
 from hauberk_plugins.storage.secure_storage import APART, Restored, SecureStorage, Stores
 
@@ -120,7 +121,8 @@ class _Side:
         self._sealed = SecureStorage(stores, vault)
 
     def namespaces(self) -> tuple[str, ...]:
-        return self._stores.namespaces()
+        # Whoever writes sealed records into the target makes its own claim to it.
+        return tuple(name for name in self._stores.namespaces() if name != CLAIM)
 
     def seen(self, namespace: str) -> dict[str, _Seen]:
         """Return what stands in a namespace, by name."""

@@ -44,6 +44,23 @@ class StoreDamaged(StoreTrouble):
     """What stands there is no store, or a damaged one."""
 
 
+class StoreMissing(StoreTrouble):
+    """It was made here, and is gone or empty.
+
+    Attributes:
+        marker: The file that says that it was made.
+    """
+
+    def __init__(self, where: object, problem: str, marker: object) -> None:
+        remedy = (
+            "put it back from a backup. To give up all that it held, a halt and the users too, and "
+            f"begin anew, remove {marker}"
+        )
+        super().__init__(where, problem, remedy)
+        self.args = (str(where), problem, str(marker))
+        self.marker = str(marker)
+
+
 class StoreForeign(StoreTrouble):
     """What stands there is somebody else's, and is left as it is."""
 
@@ -119,6 +136,28 @@ class VaultMissing(SealError, StoreError):
             "the port 'sealed' has nothing to seal with: list a plugin that provides 'vault', and "
             "grant it under `grants: {storage: [vault]}` in hauberk.yml"
         )
+
+
+class SealedElsewhere(SealError):
+    """The store holds records that are sealed under keys which are not here.
+
+    Attributes:
+        where: Which store.
+        problem: What is wrong.
+        remedy: What to do.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+        self.problem = "it holds records that are sealed under another key ring than the one here"
+        self.remedy = (
+            "nothing was written; put the key ring of those records into the state folder: "
+            "keyring.json, from a backup or from the machine that uses this store already"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}; {self.remedy}"
 
 
 class SealedStateChanged(Altered, StoreError):

@@ -16,11 +16,15 @@ from hauberk.errors import CredentialsMissing, InvalidValue
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.secret import Secret
 from hauberk_plugins.storage.copying import Copying
+from hauberk_plugins.storage.doctor import look
 from hauberk_plugins.storage.errors import StoreMisused, VaultMissing
+from hauberk_plugins.storage.marker import Marker
 from hauberk_plugins.storage.secure_storage import SecureStorage
 from hauberk_plugins.storage.sql import SqlStores
 from hauberk_plugins.storage.sqlite import BUSY_S, FILE, SQLiteStores
 
+#: Remembers, in the state folder, that records were in PostgreSQL.
+MARKER: Final = "postgres.made"
 _VARIABLE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -71,6 +75,7 @@ class StoragePlugin(Plugin):
         """Learn where records are kept and what seals them; touch neither."""
         self._state = context.state_dir
         self.stores = _stores(self._config, self._state)
+        self._clock = context.clock
         self._vault = _Granted(context) if "vault" in context.grants else _NoVault()
         self.sealed = SecureStorage(self.stores, self._vault, context.clock.wall_ns)
 
@@ -86,7 +91,7 @@ class StoragePlugin(Plugin):
         except ValueError as error:
             why = str(error)
         else:
-            return _stores(config, self._state)
+            return _stores(config, self._state, is_target=True)
         raise InvalidValue(why)
 
     def copying(self, target: SqlStores[Any]) -> Copying:
@@ -109,17 +114,29 @@ class StoragePlugin(Plugin):
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
         """Look at the store."""
-        return self.stores.checks()
+        if isinstance(self.stores, _NoStores):
+            return self.stores.checks()
+        return tuple(look(self.stores, self.sealed.claim, self._clock.wall_ns()))
 
 
-def _stores(config: StorageConfig, state: Path | None) -> SqlStores[Any] | _NoStores:
+def _stores(
+    config: StorageConfig, state: Path | None, *, is_target: bool = False
+) -> SqlStores[Any] | _NoStores:
+    """Return the stores that a section names.
+
+    Args:
+        config: The section.
+        state: The state folder, if there is one.
+        is_target: Whether they are to be copied into, and need not be where they once were.
+    """
     if config.backend == "postgres":
         from hauberk_plugins.storage.postgres import PostgresStores
 
-        return PostgresStores(_url(config.url), config.busy_s)
+        marker = None if is_target or state is None else Marker(state / MARKER)
+        return PostgresStores(_url(config.url), config.busy_s, marker)
     if state is None:
         return _NoStores("there is no state folder to keep them in", "set `state:` in hauberk.yml")
-    return SQLiteStores(state / FILE, config.busy_s)
+    return SQLiteStores(state / FILE, config.busy_s, is_target=is_target)
 
 
 def _url(reference: str) -> Secret:
@@ -172,6 +189,10 @@ class _Granted:
 
     def is_current(self, sealed: bytes) -> bool:
         return self._context.vault.is_current(sealed)
+
+    def has_key_of(self, sealed: bytes) -> bool | None:
+        has_key_of = getattr(self._context.vault, "has_key_of", None)
+        return None if has_key_of is None else has_key_of(sealed)
 
 
 class _NoVault:

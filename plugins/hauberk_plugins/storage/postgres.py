@@ -24,6 +24,7 @@ from hauberk_plugins.storage.errors import (
     StoreTrouble,
     StoreUnreachable,
 )
+from hauberk_plugins.storage.marker import Marker
 from hauberk_plugins.storage.names import beyond, to_key
 from hauberk_plugins.storage.postgres_batch import Batch
 from hauberk_plugins.storage.postgres_exchange import PostgresStore
@@ -36,6 +37,7 @@ from hauberk_plugins.storage.postgres_sql import (
     SCHEMA_VERSION,
     SESSION,
     SQL,
+    TIME,
     lock_key,
 )
 from hauberk_plugins.storage.sql import Rows, SqlStores
@@ -89,18 +91,20 @@ class PostgresStores(SqlStores[Connection]):
     Args:
         url: The connection string: a URL or `key=value` pairs, as libpq takes them.
         busy_s: How long to wait for the server, and for others' locks, seconds.
+        marker: Remembers that there was a store, if anything does.
 
     Raises:
         StoreUnreachable: psycopg is not installed, or the connection string cannot be read.
     """
 
-    def __init__(self, url: Secret, busy_s: float) -> None:
+    def __init__(self, url: Secret, busy_s: float, marker: Marker | None = None) -> None:
         if psycopg is None:
             raise StoreUnreachable(
                 "PostgreSQL", "psycopg is not installed", "pip install 'hauberk[postgres]'"
             )
         self.driver_error = psycopg.Error
         self._url = url
+        self._marker = marker
         self._busy_ms = max(1, round(busy_s * 1000))
         self._batches: dict[int, Batch] = {}
         super().__init__(_where(url), SQL, None)
@@ -146,6 +150,13 @@ class PostgresStores(SqlStores[Connection]):
         """Return the parameters of `scan_from`."""
         return namespace, first[:INDEXED], beyond(first[:INDEXED]), first, end
 
+    def time_ns(self) -> int | None:
+        """Return what the server's clock shows, nanoseconds since the epoch."""
+        for row in self.read(TIME, ()):
+            microseconds: int = row[0]
+            return microseconds * 1_000
+        return None
+
     def translated(self, error: Exception) -> StoreError:
         """Return what an error of psycopg is to the caller; its text is not shown."""
         state = getattr(error, "sqlstate", None)
@@ -180,7 +191,9 @@ class PostgresStores(SqlStores[Connection]):
             # A lock that others keep is to be told from a server that is slow.
             limits = (2 * self._busy_ms, self._busy_ms, _IDLE_MS)
             connection.execute(SESSION, tuple(map(str, limits)))
-            is_kept = self._is_ours(connection) or (making and self._made(connection))
+            is_kept = self._is_there(connection) or (making and self._made(connection))
+            if is_kept and self._marker is not None and not self._marker.is_set():
+                self._marker.set(self.where, making=making)
             return connection if is_kept else None
         except psycopg.Error as error:
             failure = self.translated(error)
@@ -188,6 +201,16 @@ class PostgresStores(SqlStores[Connection]):
             if not is_kept:
                 connection.close()
         raise failure
+
+    def _is_there(self, connection: Connection) -> bool:
+        """Whether there is a store; if there must be, it is an error that there is none."""
+        # Before the database is looked at: whoever sets it has made the store first.
+        was_made = self._marker is not None and self._marker.is_set()
+        if self._is_ours(connection):
+            return True
+        if was_made and self._marker is not None:
+            raise self._marker.missing(self.where, "nothing of Hauberk's is in that database")
+        return False
 
     def _is_ours(self, connection: Connection) -> bool:
         """Whether there is a store; `False` if there is nothing."""

@@ -33,6 +33,8 @@ SELECT to_regnamespace('hauberk') IS NOT NULL,
     (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
         WHERE attrelid = to_regclass('hauberk.records') AND attnum > 0 AND NOT attisdropped)"""
 COLUMNS: Final = ["namespace", "name", "version", "value", "digest"]
+#: What the server's clock shows, microseconds since the epoch.
+TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #: A session that waits for nothing for ever, and forces what it commits to the disk.
 SESSION: Final = """\
 SELECT set_config('search_path', 'pg_catalog', false),

@@ -47,11 +47,15 @@ class Namespace:
     Args:
         ledger: Reads them outside of a transaction.
         wall_ns: The wall clock, nanoseconds since the epoch.
+        hold: Called before anything is sealed: refuses where what is there opens elsewhere.
     """
 
-    def __init__(self, ledger: Ledger, wall_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, ledger: Ledger, wall_ns: Callable[[], int], hold: Callable[[], None]
+    ) -> None:
         self.ledger = ledger
         self.wall_ns = wall_ns
+        self._hold = hold
         self._exchanging = ledger.bare if isinstance(ledger.bare, Exchanging) else None
         self._local = threading.local()
 
@@ -64,6 +68,8 @@ class Namespace:
     def transaction(self) -> Iterator[Block]:
         """All or nothing; within another of the same thread, a part of that one."""
         outer = self._block()
+        if outer is None:
+            self._hold()
         around = self.ledger if outer is None else outer.ledger
         memory = Tentative(around.memory)
         block: Block | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hauberk.errors import SealError
 from hauberk.ports import Record, Vault
 from hauberk.secret import Secret
 from hauberk_plugins.storage.buckets import VERSION_BYTES, BadSum, Sum, place, sum_key
@@ -69,7 +70,8 @@ class Seals:
             StoreTooRecent: A later version of Hauberk wrote it.
         """
         name = self._bound + sum_key(number)
-        opened = self._vault.open(name, stored.value, version=stored.version).reveal()
+        told = f"the sum of bucket {number:02x}"
+        opened = self._vault_open(name, told, stored.value, stored.version).reveal()
         try:
             return Sum.from_bytes(opened)
         except BadSum:
@@ -89,7 +91,18 @@ class Seals:
     def _opened(self, name: str, stored: bytes) -> tuple[int, Secret]:
         version = version_of(stored)
         sealed = stored[VERSION_BYTES:]
-        return version, self._vault.open(self._bound + place(name).key, sealed, version=version)
+        return version, self._vault_open(self._bound + place(name).key, name, sealed, version)
+
+    def _vault_open(self, bound: str, told: str, sealed: bytes, version: int) -> Secret:
+        """Open something; what refuses tells of it by the name that its owner knows."""
+        try:
+            return self._vault.open(bound, sealed, version=version)
+        except SealError as error:
+            renamed = getattr(error, "renamed", None)
+            if renamed is None:
+                raise
+            failure: SealError = renamed(self.namespace, told)
+        raise failure
 
 
 def version_of(stored: bytes) -> int:

@@ -16,6 +16,7 @@ from attrs import frozen
 from hauberk.ports import Store, Vault
 from hauberk.secret import Secret
 from hauberk_plugins.storage.buckets import BUCKETS
+from hauberk_plugins.storage.claim import Claim
 from hauberk_plugins.storage.knowledge import RECORDS, Knowledge, Shared
 from hauberk_plugins.storage.ledger import Ledger
 from hauberk_plugins.storage.sealed import Namespace, SealedStore
@@ -80,6 +81,8 @@ class SecureStorage:
         self._stores = stores
         self._vault = vault
         self._wall_ns = wall_ns
+        #: Says whose the records are.
+        self.claim = Claim(stores, vault, APART)
         self._knowledge = Knowledge(records)
         self._namespaces: dict[str, Namespace] = {}
 
@@ -117,6 +120,7 @@ class SecureStorage:
             SealError: Records are not as they were left.
             StoreError: They cannot be read or written.
         """
+        self.claim.reseal()
         work = [
             (namespace, number, names)
             for namespace in self._all()
@@ -138,11 +142,14 @@ class SecureStorage:
             SealError: Records are not as they were left.
             StoreError: They cannot be read.
         """
+        self.claim.check()
         return sum(namespace.ledger.outdated() for namespace in self._all())
 
     def is_settled(self) -> bool:
         """Whether nothing that is kept needs another key than the present one; raises the same."""
-        return all(namespace.ledger.is_settled() for namespace in self._all())
+        return self.claim.is_current() and all(
+            namespace.ledger.is_settled() for namespace in self._all()
+        )
 
     def _all(self) -> list[Namespace]:
         return [self._namespace(name) for name in self.plugins()]
@@ -153,7 +160,9 @@ class SecureStorage:
             bare = self._stores.scoped(APART + plugin)
             ledger = Ledger(bare, Seals(plugin, self._vault), Shared(self._knowledge, plugin))
             # In one step: threads, and a signal's handler, are to have the same.
-            found = self._namespaces.setdefault(plugin, Namespace(ledger, self._wall_ns))
+            found = self._namespaces.setdefault(
+                plugin, Namespace(ledger, self._wall_ns, self.claim.hold)
+            )
         return found
 
 

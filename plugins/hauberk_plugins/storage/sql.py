@@ -117,6 +117,14 @@ class SqlStores(ABC, Generic[_C]):
         """Say what `hauberk doctor` should tell of it."""
 
     @abstractmethod
+    def time_ns(self) -> int | None:
+        """Return a time, ns since the epoch, that has been for sure; `None` if none is known.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+
+    @abstractmethod
     def _connect(self, making: bool) -> _C | None:
         """Open a connection; `None` where there is no store, and none was to be made."""
 

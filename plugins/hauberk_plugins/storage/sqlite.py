@@ -83,6 +83,7 @@ class SQLiteStores(SqlStores[Connection]):
     Args:
         path: The file; its folder is made if it is not there.
         busy_s: How long to wait for other writers, seconds.
+        is_target: Whether it is there to be copied into, and need not be where it once was.
         monotonic: A clock that never steps back, seconds.
         pause: Waits that many seconds.
     """
@@ -93,12 +94,15 @@ class SQLiteStores(SqlStores[Connection]):
         self,
         path: Path,
         busy_s: float = BUSY_S,
+        *,
+        is_target: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         super().__init__(str(path), SQL, FORK_WAIT_S)
         self.path = path
         self._busy_s = busy_s
+        self._is_target = is_target
         self._monotonic = monotonic
         self._pause = pause
         self._mode, self._why_mode = journal_mode()
@@ -116,6 +120,13 @@ class SQLiteStores(SqlStores[Connection]):
         if rows[0][0] != "ok":
             return [mode, Check("the store", FAIL, f"{self.path} is damaged", "use a backup")]
         return [mode, Check("the store", OK, f"{self.path}: sound")]
+
+    def time_ns(self) -> int | None:
+        """Return when the file was last written."""
+        try:
+            return self.path.stat(follow_symlinks=False).st_mtime_ns
+        except OSError:
+            return None
 
     def many(self, namespace: bytes, keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
         """Return the statement that reads several records at once, and its parameters."""
@@ -139,7 +150,7 @@ class SQLiteStores(SqlStores[Connection]):
 
     def _connect(self, making: bool) -> Connection | None:
         try:
-            return connect(self.path, making, self._busy_s, self._mode)
+            return connect(self.path, making, self._busy_s, self._mode, self._is_target)
         except sqlite3.Error as error:
             failure = self.translated(error)
         raise failure

@@ -23,6 +23,7 @@ from hauberk_plugins.storage.errors import (
     StoreUnreachable,
     StoreUnsafe,
 )
+from hauberk_plugins.storage.marker import Marker
 
 #: Which SQLite no longer has the defect that damages a file in WAL mode with two connections.
 SOUND_WAL: Final = (3, 51, 3)
@@ -60,7 +61,14 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> tupl
     return "wal", "writers do not wait for readers"
 
 
-def connect(path: Path, making: bool, busy_s: float, mode: str) -> Connection | None:
+def marker_of(path: Path) -> Marker:
+    """Return what remembers that a store was made."""
+    return Marker(path.with_suffix(".made"))
+
+
+def connect(
+    path: Path, making: bool, busy_s: float, mode: str, is_target: bool = False
+) -> Connection | None:
     """Open the store, or make it.
 
     Args:
@@ -68,6 +76,7 @@ def connect(path: Path, making: bool, busy_s: float, mode: str) -> Connection | 
         making: Whether to make it where it is not there.
         busy_s: How long to wait for others' locks, seconds.
         mode: The journal mode.
+        is_target: Whether it need not be there although it was made before.
 
     Returns:
         A connection in autocommit mode; `None` where there is no file, and none was to be made.
@@ -76,17 +85,24 @@ def connect(path: Path, making: bool, busy_s: float, mode: str) -> Connection | 
         StoreError: It cannot be opened, or is not ours; nothing was changed.
         sqlite3.Error: SQLite says why not.
     """
+    marker = marker_of(path)
+    # Before the file is looked at: whoever sets it has made all of the file first.
+    must_be_there = marker.is_set() and not is_target
     with _making:
         try:
             found = _checked(path)
         except FileNotFoundError:
+            if must_be_there:
+                raise marker.missing(path, "it is gone") from None
             if not making:
                 return None
             found = _made(path)
         connection = _opened(path, busy_s)
     try:
         connection.file = (found.st_dev, found.st_ino)
-        _prepare(connection, path, mode)
+        _prepare(connection, path, mode, marker if must_be_there else None)
+        if not marker.is_set():
+            marker.set(path, making=making)
     except BaseException:
         connection.close()
         raise
@@ -94,12 +110,12 @@ def connect(path: Path, making: bool, busy_s: float, mode: str) -> Connection | 
 
 
 def leads_to(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of what stands at a path; `None` for nothing."""
+    """Return the device and inode of what stands at a path; `None` where that is nothing."""
     try:
         found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - half the time of Path.stat
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if found.st_size else None
 
 
 def _checked(path: Path) -> os.stat_result:
@@ -152,12 +168,21 @@ def _opened(path: Path, busy_s: float) -> Connection:
     )
 
 
-def _prepare(connection: Connection, path: Path, mode: str) -> None:
-    """Look at the file before anything is changed, then set how it is used."""
+def _prepare(connection: Connection, path: Path, mode: str, made: Marker | None) -> None:
+    """Look at the file before anything is changed, then set how it is used.
+
+    Args:
+        connection: Leads to it.
+        path: The file.
+        mode: The journal mode.
+        made: What says that it was made before, if something does.
+    """
     connection.execute("PRAGMA trusted_schema = OFF")
     with closing(_Rollback(connection)):
         connection.execute("BEGIN")  # so that all is looked at as it stands at one moment
         is_ours = _is_ours(connection, path)
+    if not is_ours and made is not None:
+        raise made.missing(path, "it is empty")
     if not is_ours:
         _make_schema(connection, path)
     connection.execute("PRAGMA synchronous = FULL")

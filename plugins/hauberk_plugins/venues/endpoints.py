@@ -51,7 +51,8 @@ class Endpoints:
         given = path.split("/")
         for parts, endpoint in self._open.get((method, len(given)), ()):
             if all(
-                part in (_ANY, one) and one for part, one in zip(parts[1:], given[1:], strict=True)
+                part == one or (part == _ANY and one)
+                for part, one in zip(parts[1:], given[1:], strict=True)
             ):
                 return endpoint
         return None

@@ -51,20 +51,33 @@ class EnvelopeForm:
             raise InvalidValue(f"the envelope holds no {self.member!r}")
         return read_json(inner)
 
-    def carries(self, body: bytes, signed: bytes, added: frozenset[str]) -> bool:
-        """Whether a body stands in an envelope unchanged, to the byte, beside declared members."""
+    def carries(self, body: bytes, signed: Request, added: frozenset[str]) -> bool:
+        """Whether a body stands in an envelope unchanged, to the byte, beside declared members.
+
+        Or as it is, without one.
+        """
+        if self.header and signed.body and self.is_there(signed):
+            return False  # the exchange reads the header, or this one
+        if signed.body == body:
+            return True
         try:
-            found = members(signed)
+            found = members(self._text(signed))
             if self.member:
                 rest = [item for item in found if item[0] != self.member]
                 inside = [value for name, value in found if name == self.member]
-                return inside == [body] and all(name in added for name, _ in rest)
+                return inside == [body.strip()] and all(name in added for name, _ in rest)
             given = members(body)
         except InvalidValue:
             return False
         names = {name for name, _ in given}
         kept = [item for item in found if item[0] in names]
         return kept == given and all(name in names or name in added for name, _ in found)
+
+    def is_there(self, signed: Request) -> bool:
+        """Whether a request has an envelope, or a body that may be one."""
+        if not self.header:
+            return bool(signed.body)
+        return any(name.lower() == self.header for name, _ in signed.headers)
 
     def _text(self, signed: Request) -> bytes:
         if not self.header:

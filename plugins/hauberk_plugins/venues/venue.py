@@ -130,16 +130,15 @@ class VenueFile:
         url = signed.url
         pairs = read_form(url[url.index("?") + 1 :]) if "?" in url else ()
         envelope = self.envelope
-        if envelope is not None and (
-            signed.body if not envelope.header else _has(signed, envelope.header)
-        ):
+        if envelope is not None and envelope.is_there(signed):
             return pairs + envelope.read(signed, self.added_params)
         return pairs + self.body_params(signed) if signed.body else pairs
 
-    def carries(self, body: bytes, signed: bytes) -> bool:
-        """Whether a judged body stands unchanged in this venue's envelope around it."""
-        form = self.envelope
-        return form is not None and form.carries(body, signed, self.added_params)
+    def carries(self, body: bytes, signed: Request) -> bool:
+        """Whether a judged body is the signed one, or stands unchanged in an envelope."""
+        if self.envelope is None:
+            return signed.body == body
+        return self.envelope.carries(body, signed, self.added_params)
 
     def body_params(self, request: Request) -> Pairs:
         """Read the parameters that a body holds.
@@ -172,7 +171,3 @@ class VenueFile:
         if not body.isascii():
             raise InvalidValue("a form body is ASCII: percent-encode what is not")
         return read_form(body.decode())
-
-
-def _has(signed: Request, header: str) -> bool:
-    return any(name.lower() == header for name, _ in signed.headers)

@@ -2,6 +2,11 @@
 
 import pytest
 
+from hauberk.cli.commands import COMMANDS
+from hauberk.cli.contributed import BUILTIN_COMMANDS, builtin_with, contributed
+from hauberk.hooks import hookimpl
+from hauberk_plugins.auth.plugin import AuthPlugin
+
 GOOD = """
     class Quiet(Base):
         @hookimpl
@@ -105,10 +110,68 @@ def test_the_variable_names_the_configuration_too(hauberk, config, third_party, 
     assert hauberk("quiet", "show", "main", "--json").status == 0
 
 
-def test_without_a_configuration_there_are_none(hauberk):
-    ran = hauberk("quiet", "show")
+UNKNOWN = [("quiet", "show"), ("vault", "list"), ("user", "add", "alice"), ("vault", "--help")]
+
+
+@pytest.mark.parametrize("words", UNKNOWN, ids=" ".join)
+def test_without_a_configuration_that_is_what_is_said(hauberk, words):
+    ran = hauberk(*words)
     assert ran.status == 2
-    assert 'Unknown command "quiet"' in ran.err
+    assert "hauberk.yml: cannot be read: No such file or directory" in ran.err
+    assert "make one with `hauberk init`, or name another: --config FILE" in ran.err
+    assert "Unknown command" not in ran.err
+
+
+@pytest.mark.parametrize("words", UNKNOWN, ids=" ".join)
+def test_so_it_is_where_the_configuration_is_broken_and_for_machines_too(run, config, words):
+    config.write_text("plugins: [killswitch, sterage]\nstaet: here\n")
+    ran = run("--json", *words)
+    assert ran.status == 2
+    assert ran.document["error"] == "ConfigError"
+    assert {problem["line"] for problem in ran.document["problems"]} == {1, 2}
+    assert "WARNING" not in ran.err
+
+
+def test_what_is_near_a_command_of_the_kernels_own_is_taken_for_that(hauberk):
+    ran = hauberk("docter")
+    assert ran.status == 2
+    assert 'Did you mean "doctor"?' in ran.err
+
+
+def test_help_lists_what_there_is_and_warns_of_what_cannot_be_read(hauberk, run, config):
+    assert hauberk("--help").status == 0
+    assert "WARNING" not in hauberk("--help").err
+    config.write_text("staet: here\n")
+    ran = run("--help")
+    assert ran.status == 0
+    assert "doctor" in ran.out
+    assert "plugins contribute no commands" in ran.err
+
+
+@pytest.mark.parametrize("words", [("user", "add", "alice"), ("login",), ("whoami", "--json")])
+def test_a_command_of_a_built_in_that_is_not_listed_says_what_to_list(run, config, words):
+    ran = run(*words)
+    assert ran.status == 2
+    said = "is a command of the plugin 'auth', which is not listed: add auth to `plugins:` in"
+    assert f"{said} {config}" in ran.err
+
+
+def test_one_that_is_listed_and_contributes_nothing_is_not_said_to_be_missing(
+    run, config, edit, monkeypatch
+):
+    edit("bots, throttle", "bots, auth, throttle")
+    monkeypatch.setattr(AuthPlugin, "on_commands", hookimpl(lambda self: 1 / 0))
+    ran = run("user", "list")
+    assert 'Unknown command "user"' in ran.err
+    assert "not listed" not in ran.err
+
+
+def test_the_table_of_what_the_built_ins_contribute_is_exact(config):
+    config.write_text("plugins: [killswitch, signing, auth]\n")
+    found = [(one.plugin, one.command.name.split()[0]) for one in contributed(config, COMMANDS)]
+    for plugin, words in BUILTIN_COMMANDS.items():
+        assert set(words) <= {word for name, word in found if name == plugin}
+    assert all(builtin_with(word) for _, word in found)
 
 
 @pytest.mark.parametrize(

@@ -132,10 +132,39 @@ def test_a_user_logs_in_with_the_old_password_and_is_upgraded_then(hauberk, guid
     assert state.auth.get("alice").roles == ("viewer",)
     assert state.auth.verify("alice", Secret("wrong")) is None
     verified = state.auth.verify("alice", Secret(PASSWORD))
-    state.auth.settle(verified, Secret(PASSWORD), Secret(""))
+    anew = state.auth.hashed_anew(verified, Secret(PASSWORD))
+    state.auth.settle(verified, anew, Secret(""))
     assert state.auth.get("alice").password.scheme == PEPPERED
     assert state.auth.verify("alice", Secret(PASSWORD)).name == "alice"
     assert states(hauberk("migrate", "old", "--json")) == {"user alice": "there already"}
+
+
+@pytest.mark.parametrize("is_upgraded", [False, True])
+def test_another_user_of_the_same_name_is_not_taken_for_the_old_one(
+    hauberk, guide, state, is_upgraded
+):
+    if is_upgraded:  # taken over from elsewhere, and logged in since
+        state.auth.adopt("alice", Secret(bcrypt.hashpw(b"another one's", bcrypt.gensalt(4))))
+        user = state.auth.get("alice")
+        state.auth.settle(user, state.auth.hashed_anew(user, Secret("another one's")), Secret(""))
+    else:
+        state.auth.create("alice", Secret("seven lanterns under the bridge"))
+    guide.user("alice")
+    before = files(guide.folder)
+    ran = hauberk("migrate", "old", "--delete", "--json")
+    assert ran.status == 1
+    assert states(ran) == {"user alice": "something else is there"}
+    assert files(guide.folder) == before
+
+
+def test_a_user_taken_over_is_the_same_whatever_became_of_the_password(hauberk, guide, state):
+    guide.user("alice")
+    assert hauberk("migrate", "old").status == 0
+    state.auth.set_password("alice", Secret("seven lanterns under the bridge"))
+    state.auth.disable("alice")
+    ran = hauberk("migrate", "old", "--delete", "--json")
+    assert states(ran) == {"user alice": "there already"}
+    assert not list(guide.storage.iterdir()) if guide.storage.exists() else True
 
 
 def test_users_get_the_role_that_is_asked_for_and_no_unknown_one(hauberk, guide, state):

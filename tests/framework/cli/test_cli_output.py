@@ -278,7 +278,7 @@ def test_a_full_disk_is_a_failure_that_is_told(config):
             check=False,
         )
     assert ran.returncode == 3
-    assert ran.stderr == b"hauberk: internal failure: OSError: No space left on device\n"
+    assert ran.stderr == b"hauberk: No space left on device: make room on that disk\n"
 
 
 def test_closed_streams_break_nothing(config, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from attrs import define, field
 from tests.plugins.auth.shell import OTHER, PASSWORD, Shell, Terminal, add
 
+from hauberk import Secret
 from hauberk.cli.main import main
 from hauberk.command import session_path, started
 from hauberk_plugins.auth.commands import COMMANDS
@@ -190,16 +191,20 @@ def test_in_a_pipe_or_a_file_a_second_factor_is_shown_only_if_asked_to(shell: Sh
 class Sessions:
     """One token for every login."""
 
-    def create(self, user: str, roles: tuple[str, ...], source: str) -> Any:
-        from hauberk import Secret
+    def draw(self, user: str) -> Secret:
+        return Secret(f"session of {user}")
 
-        return Secret(f"session of {user} from {source}")
+    def create(self, user: str, roles: tuple[str, ...], source: str, token: Secret) -> Secret:
+        return token
 
     def end(self, user: str) -> int:
         return 0
 
     def end_all(self) -> int:
         return 0
+
+    def end_session(self, token: Secret, why: str) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -223,7 +228,7 @@ def test_a_login_keeps_the_session_for_the_commands_after_it(shell: Shell, sessi
     ran = shell.typed("login", PASSWORD, "", name="alice\n")
     assert ran.out == "logged in as alice\n"
     at = session_path("hauberk.yml")
-    assert at.read_text() == "session of alice from command line"
+    assert at.read_text() == "session of alice"
     assert at.stat().st_mode & 0o777 == 0o600
     ran = shell.piped("login alice --json", f"{PASSWORD}\n")
     assert ran.document == {"user": "alice", "roles": ["trader"]}

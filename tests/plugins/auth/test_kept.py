@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,3 +64,56 @@ def test_what_others_could_have_read_or_put_there_is_refused(tmp_path: Path) -> 
     at.symlink_to("/etc/hostname")
     with pytest.raises(UnsafeFile, match="symbolic link"):
         kept(at)
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from hauberk import Secret
+from hauberk.files import FileOperations, REAL
+from hauberk_plugins.auth.kept import keep
+
+
+def dying(*_args, **_named):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+for name in sys.argv[2].split(","):
+    setattr(FileOperations, name, staticmethod(dying))
+    setattr(os, name, dying)
+keep(Path(sys.argv[1]), Secret("the-second-token"))
+"""
+
+
+@pytest.mark.parametrize("at_once", ["link,rename", "fsync", "close", "fchmod"])
+def test_a_command_killed_at_any_step_leaves_no_token_under_another_name(
+    tmp_path: Path, at_once: str
+) -> None:
+    at = device_path(CONFIG, {}, tmp_path)
+    keep(at, Secret("the-first-token"))
+    done = subprocess.run([sys.executable, "-c", DYING, str(at), at_once], check=False)
+    assert done.returncode == -signal.SIGKILL
+    for path in at.parent.iterdir():
+        assert path == at
+        assert b"token" in path.read_bytes()
+
+
+def test_of_two_that_keep_at_once_one_is_kept_and_neither_fails(tmp_path: Path) -> None:
+    at = device_path(CONFIG, {}, tmp_path)
+    failed: list[BaseException] = []
+
+    def keeps(number: int) -> None:
+        try:
+            for _ in range(20):
+                keep(at, Secret(f"token-{number}"))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=keeps, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert kept(at) in (Secret("token-0"), Secret("token-1"))
+    assert len(list(at.parent.iterdir())) == 1

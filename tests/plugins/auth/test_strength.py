@@ -31,6 +31,8 @@ def check(password: str, name: str = "alice", *, has_factor: bool = False) -> No
         "  spaces at both ends count  ",
         "x" * 3 + " a heron stands in cold water " * 2 + "and looks at seven lanterns, " * 20,
         "a heron, alice, stands in cold water",
+        "correct horse battery staple, a heron in cold water",
+        "to the moon went seven lanterns",
     ],
 )
 def test_length_is_enough_without_digits_signs_or_capitals(password: str) -> None:
@@ -55,6 +57,13 @@ def test_length_is_enough_without_digits_signs_or_capitals(password: str) -> Non
         ("BinanceTradingBot1", "words that belong to trading"),
         ("abcdefghijklmnop", "Sequences"),
         ("qwertyuiopasdfgh", "easy to guess"),
+        ("correct horse battery staple", "phrase that everybody knows"),
+        ("CorrectHorseBatteryStaple", "phrase that everybody knows"),
+        ("correct-horse_battery.staple!", "phrase that everybody knows"),
+        ("c0rrect h0r$e b4ttery st@ple", "phrase that everybody knows"),
+        ("my correct horse battery staple 1", "phrase that everybody knows"),
+        ("To be, or not to be: that is the question", "phrase that everybody knows"),
+        ("may the force be with you 2024", "phrase that everybody knows"),
         ("a" * 72 + "zdqvxmfkqjwpyhb", "judged by its first 72 characters"),
     ],
 )

@@ -202,7 +202,7 @@ def test_without_the_pepper_nobody_is_let_in_and_the_reason_is_known(world: Worl
 def settle(world: World, password: Secret = PASSWORD, token: Secret = NONE) -> None:
     user = world.auth.verify("alice", password)
     assert user is not None
-    world.auth.settle(user, password, token)
+    world.auth.settle(user, world.auth.hashed_anew(user, password), token)
 
 
 def test_a_hash_of_the_guide_is_upgraded_at_login(world: World, bcrypts: list[int]) -> None:
@@ -242,7 +242,7 @@ def test_an_upgrade_does_not_undo_a_password_changed_meanwhile(world: World) -> 
     user = world.auth.verify("alice", PASSWORD)
     assert user is not None
     world.twin().auth.set_password("alice", OTHER)
-    world.auth.settle(user, PASSWORD, device())
+    world.auth.settle(user, world.auth.hashed_anew(user, PASSWORD), device())
     assert world.auth.verify("alice", OTHER)
     assert world.auth.verify("alice", PASSWORD) is None
     assert world.auth.get("alice").devices == ()
@@ -271,7 +271,7 @@ def test_an_upgrade_or_a_device_is_no_reason_to_end_a_login(world: World) -> Non
     world.peppers.rotate()
     user = world.auth.verify("alice", PASSWORD)
     assert user is not None
-    world.auth.settle(user, PASSWORD, device())
+    world.auth.settle(user, world.auth.hashed_anew(user, PASSWORD), device())
     assert world.auth.stands(user)
 
 

@@ -105,7 +105,7 @@ def another_key(folder: Path) -> None:
         (break_content, "key ring", "damaged", "put it back"),
         (break_format, "key ring", "format 4", "use the version"),
         (take_away, "key ring", "it is gone", "put it back"),
-        (take_key_away, "wrapping key", "there is no such file", "openssl rand"),
+        (take_key_away, "wrapping key", "there is no such file", "put it back from your copy"),
         (open_key, "wrapping key", "wrapping.key", "chmod 600"),
         (another_key, "key ring", "it is another key", "name the right one"),
     ],
@@ -126,6 +126,32 @@ def test_whatever_is_wrong_is_said_with_what_to_do(
     assert check.status == "fail"
     assert said in check.found
     assert remedy in check.remedy
+
+
+def test_a_key_is_to_be_made_only_where_there_is_no_ring(
+    start: Callable[..., EncryptionPlugin], key_file: Callable[..., Path], folder: Path
+) -> None:
+    assert "openssl rand" in found(start(key="file:wrapping.key"))["wrapping key"].remedy
+    key_file(KEY)
+    start(key="file:wrapping.key").encryption.seal("a", "b", b"1")
+    take_key_away(folder)
+    for take in (lambda _: None, take_away):
+        take(folder)
+        assert "openssl" not in found(start(key="file:wrapping.key"))["wrapping key"].remedy
+
+
+def test_a_clock_that_was_set_back_is_seen_by_the_dates_of_the_ring(
+    start: Callable[..., EncryptionPlugin], key_file: Callable[..., Path], folder: Path
+) -> None:
+    source = Given(Secret(KEY))
+    key_file(KEY)
+    for ahead_s, is_said in ((50, False), (70, True)):
+        KeyRing(folder, source, wall_ns=lambda at=1_700_000_000 + ahead_s: at * 10**9).rotate()
+        assert ("the clock" in found(start(key="file:wrapping.key"))) is is_said
+    check = found(start(key="file:wrapping.key"))["the clock"]
+    assert check.status == "warn"
+    assert "it shows 2023-11-14T22:13:20Z" in check.found
+    assert "a key of 2023-11-14T22:14:30Z" in check.found
 
 
 def test_a_key_that_lies_in_the_state_folder_is_said(

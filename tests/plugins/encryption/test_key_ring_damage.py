@@ -21,6 +21,7 @@ from hauberk_plugins.encryption.errors import (
     BadRing,
     MissingRing,
     NoKey,
+    RingBusy,
     RingNotWritten,
     UnknownFormat,
     WrongKey,
@@ -216,9 +217,9 @@ def _failed(ring: KeyRing, change: str, other: WrappingKey) -> str:
         told = str(error)
     else:
         return ""
-    match = re.fullmatch(
-        rf"key ring {re.escape(str(ring.path))} cannot be written: (.*); make room .*", told
-    )
+    remedies = "(?:make room|mount it|check the disk).*"
+    begins = f"key ring {re.escape(str(ring.path))} cannot be written"
+    match = re.fullmatch(f"{begins}: (.*); {remedies}", told)
     return match[1] if match else told
 
 
@@ -258,6 +259,7 @@ def test_errors_of_the_ring_can_be_made_again_from_what_they_hold(
         NoKey("file:x", ("x",), "why", "remedy"),
         UnknownFormat("what", 2, 1),
         RingNotWritten("p", "why"),
+        RingBusy("p", "p.lock", 10),
     ):
         assert issubclass(RingNotWritten, StoreError)
         again = type(error)(*error.args)

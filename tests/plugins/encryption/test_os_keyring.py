@@ -85,11 +85,13 @@ def test_a_chain_of_none_that_is_allowed_is_refused_by_their_names(names: list[s
     assert caught.value.looked_in == tuple(names)
 
 
-def test_an_entry_that_is_not_there_is_said_with_the_command_that_keeps_one() -> None:
+def test_only_before_first_use_is_there_a_command_that_keeps_an_entry() -> None:
     with pytest.raises(NoKey) as caught:
         entry(backend(SECRET_SERVICE), "other").fetch()
     assert caught.value.looked_in == (SECRET_SERVICE,)
-    assert caught.value.remedy == ("keep one: openssl rand -base64 32 | keyring set hauberk other")
+    assert caught.value.remedy.startswith("put it back from your copy")
+    keep = "keep one: openssl rand -base64 32 | keyring set hauberk other"
+    assert caught.value.before_first_use().remedy == keep
 
 
 @pytest.mark.parametrize("text", [CANARY, f"\ud800{CANARY}", 5])
@@ -97,6 +99,17 @@ def test_an_entry_that_is_no_key_is_said_and_not_shown(text: object) -> None:
     with pytest.raises(NoKey, match="32 bytes in base64") as caught:
         entry(backend(SECRET_SERVICE, text=text)).fetch()
     assert CANARY not in str(caught.value)
+
+
+def _locked(self: object, service: str, name: str) -> str:
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("attributes", [{"text": "not a key"}, {"get_password": _locked}])
+def test_no_command_is_offered_that_would_write_over_an_entry(attributes: Any) -> None:
+    with pytest.raises(NoKey) as caught:
+        entry(backend(SECRET_SERVICE, **attributes)).fetch()
+    assert "keyring set" not in str(caught.value.before_first_use())
 
 
 def test_what_a_back_end_raises_is_named_and_not_kept(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,13 @@ import pytest
 from hauberk.errors import InvalidValue, UnsafeFile
 from hauberk.secret import Secret
 from hauberk_plugins.encryption.errors import NoKey
-from hauberk_plugins.encryption.wrapping import KeyFile, Passphrase, decoded, normalised
+from hauberk_plugins.encryption.wrapping import (
+    KeyFile,
+    Passphrase,
+    decoded,
+    fetched_first,
+    normalised,
+)
 
 KEY = bytes(range(224, 256))
 
@@ -56,16 +64,37 @@ def test_a_key_file_is_read(key_file: Callable[..., Path]) -> None:
     assert source.reference == f"file:{source.path}"
 
 
-def test_a_key_file_that_is_not_there_is_said_with_the_command_that_makes_one(
-    tmp_path: Path,
-) -> None:
+def test_a_key_file_that_is_gone_is_not_to_be_made_anew_but_put_back(tmp_path: Path) -> None:
     path = tmp_path / "a key"
     with pytest.raises(NoKey) as caught:
         KeyFile(path).fetch()
     assert str(caught.value) == (
         f"no wrapping key from file:{path}: there is no such file (looked in {path}); "
-        f"make one: (umask 077; openssl rand -base64 32 > '{path}')"
+        "put it back from your copy of it: what is sealed opens under no other"
     )
+
+
+def test_where_nothing_is_wrapped_yet_there_is_a_command_that_makes_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "a key"
+    with pytest.raises(NoKey, match="make one: ") as caught:
+        fetched_first(KeyFile(path))
+    made = re.search(r"\(.*\)$", caught.value.remedy)
+    assert made is not None
+    subprocess.run(["sh", "-c", made[0]], check=True)
+    key = KeyFile(path).fetch()
+    # Run once more, by somebody who has not looked: it leaves the key alone.
+    assert subprocess.run(["sh", "-c", made[0]], capture_output=True).returncode != 0
+    assert KeyFile(path).fetch() == key
+
+
+def test_no_command_is_offered_that_would_write_over_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.touch(0o600)
+    path.write_text("almost a key")
+    with pytest.raises(NoKey) as caught:
+        fetched_first(KeyFile(path))
+    assert ">" not in str(caught.value)
+    assert caught.value.remedy == "name another file in the section `encryption` of hauberk.yml"
 
 
 def test_a_path_through_a_file_leads_nowhere(tmp_path: Path) -> None:

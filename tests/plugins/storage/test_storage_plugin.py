@@ -25,6 +25,9 @@ from hauberk_plugins.storage.plugin import StorageConfig, StoragePlugin
 if TYPE_CHECKING:
     from tests.plugins.storage.conftest import PostgresServer
 
+#: A time later than any that a file or a server may show.
+AHEAD_NS = 4_000_000_000 * 10**9
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., StoragePlugin]:
@@ -41,7 +44,7 @@ def start(tmp_path: Path) -> Callable[..., StoragePlugin]:
                 state_dir=state,
                 grants=frozenset(grants),
                 vault=MemoryVault("storage"),
-                clock=SimpleNamespace(wall_ns=lambda: 5),
+                clock=SimpleNamespace(wall_ns=lambda: AHEAD_NS),
             )
         )
         return plugin
@@ -87,7 +90,7 @@ def test_records_are_in_the_state_folder(
     assert (tmp_path / "state" / "store.sqlite").exists()
     assert start().stores.scoped("one").get("a") == Record(b"1", 1)
     assert start().sealed.scoped("one").get("a") == Record(b"2", 1)
-    assert start().sealed.scoped("one").written_ns("a") == 5
+    assert start().sealed.scoped("one").written_ns("a") == AHEAD_NS
 
 
 def test_without_a_state_folder_it_says_what_to_set(start: Callable[..., StoragePlugin]) -> None:

@@ -365,3 +365,83 @@ def test_the_whole_program_does_the_same(config: Path) -> None:
         [*hauberk, "get", "a", "--reveal", "--json"], check=True, capture_output=True
     )
     assert json.loads(done.stdout)["value_base64"] == "/w=="
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\nb", r"'a\nb'"),
+        ("\x1b[2Jgone", r"'\x1b[2Jgone'"),
+        (" a ", "' a '"),
+        ("", "''"),
+        ("'a'", "\"'a'\""),
+        ("a\u202eb", r"'a\u202eb'"),
+        ("ключ", "ключ"),
+    ],
+)
+def test_a_name_is_shown_on_one_line_and_moves_no_cursor(
+    hauberk: Callable[..., Ran], name: str, told: str
+) -> None:
+    begins = f"{told}: version 1"
+    assert hauberk("put", name, stdin=b"x").out == f"{begins} is kept\n"
+    assert hauberk("get", name).out.startswith(f"{begins}, of ")
+    listed = hauberk("list").out
+    assert listed.startswith(f"{told}  version 1 ")
+    assert listed.count("\n") == 1
+    assert hauberk("list", "--json").document["records"][0]["name"] == name
+    assert hauberk("delete", name).out == f"{begins} is removed\n"
+    for command in ("delete", "get"):
+        ran = hauberk(command, name)
+        assert (ran.status, ran.out.startswith(f"{told}: there is no")) == (1, True)
+
+
+def test_a_name_with_a_newline_is_shown_on_one_line_where_its_value_is_no_text(
+    hauberk: Callable[..., Ran],
+) -> None:
+    hauberk("put", "a\nb", stdin=b"\xff")
+    assert r"'a\nb' is not text" in hauberk("get", "a\nb", "--reveal").err
+
+
+def test_deleting_what_is_not_there_makes_no_key_ring(
+    hauberk: Callable[..., Ran], config: Path
+) -> None:
+    assert hauberk("delete", "a").status == 1
+    assert not (config.parent / "state" / "keyring.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [
+        (lambda value: value[:-1] + bytes([value[-1] ^ 1]), "Tampered"),
+        (lambda value: value[:-1], "Truncated"),
+        (lambda value: value[:8] + b"\x07" + value[9:], "UnknownFormat"),
+        (lambda value: value[:9] + b"\0\0\0\0" + value[13:], "UnknownKey"),
+    ],
+)
+def test_an_error_names_a_record_as_it_was_put(
+    kept: Callable[..., Ran], config: Path, harm: Callable[[bytes], bytes], error: str
+) -> None:
+    path = config.parent / "state" / "store.sqlite"
+    with closing(sqlite3.connect(path)) as thief, thief:
+        thief.create_function("harmed", 1, harm)
+        thief.execute(
+            "UPDATE records SET value = harmed(value) "
+            "WHERE CAST(name AS TEXT) LIKE '%/r/binance/main'"
+        )
+    ran = kept("get", "binance/main", "--json")
+    assert ran.document["error"] == error
+    assert ran.document["message"].startswith("record 'binance/main' of 'keys' ")
+    assert "/r/" not in ran.document["message"] + ran.err
+
+
+def test_an_error_of_a_sum_names_its_bucket(kept: Callable[..., Ran], config: Path) -> None:
+    with closing(sqlite3.connect(config.parent / "state" / "store.sqlite")) as thief, thief:
+        thief.execute(
+            "UPDATE records SET value = substr(value, 1, 70) WHERE CAST(name AS TEXT) LIKE '%/s'"
+        )
+    ran = kept("get", "binance/main", "--json")
+    assert ran.document["error"] == "Truncated"
+    assert re.match(r"record 'the sum of bucket [0-9a-f]{2}' of 'keys' ", ran.document["message"])

@@ -30,6 +30,8 @@ KINDS = {
     "krakenfutures": "base64",
     "hyperliquid": "secp256k1",
 }
+#: What a venue's keys are like, where that is checked.
+API_KEYS = {"hyperliquid": "0x14791697260e4c9a71f18484c9f997b308e59325"}
 CONFIG = """\
 plugins: [killswitch, policy, bots, throttle, signing]
 required: [killswitch, policy, throttle, signing]
@@ -70,7 +72,7 @@ def guards(tmp_path_factory):
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
             private(folder, "hauberk.yml", CONFIG.format(name=name))
-            private(folder, "key", "account-" + "k" * 24)
+            private(folder, "key", API_KEYS.get(name, "account-" + "k" * 24))
             private(folder, "secret", SECRETS[KINDS.get(name, "text")])
             private(folder, "passphrase", "a-passphrase")
             made[name] = hauberk.open(folder / "hauberk.yml")

@@ -8,13 +8,12 @@ from attrs import frozen
 
 from hauberk.cli.guide.leftovers import User
 from hauberk.cli.guide.takeover import State
-from hauberk.secret import Secret
 from hauberk_plugins.auth.errors import AuthError
 from hauberk_plugins.auth.names import normalised
 from hauberk_plugins.auth.passwords import BARE, Hashed
-from hauberk_plugins.auth.user_auth import UserAuth
+from hauberk_plugins.auth.user_auth import UserAuth, digest_of
 
-_OTHER: Final = "another user has the name"
+_OTHER: Final = "another user has the name; if it is the same person, remove the old file yourself"
 
 
 @frozen(eq=False)
@@ -37,22 +36,18 @@ class AuthUsers:
             return user.name
 
     def state(self, user: User) -> tuple[State, str]:
-        """Say whether a user is there; one whose hash a login has upgraded is."""
+        """Say whether a user is there; one whose password was changed since is."""
         try:
             stands = self.auth.users.find(normalised(user.name))
-            hashed = Hashed(BARE, "", user.hash)
+            Hashed(BARE, "", user.hash)
         except AuthError as error:
             return State.UNREADABLE, str(error)
         if stands is None:
             return State.ABSENT, ""
-        if stands.password.scheme != BARE or _same(stands.password.hash, hashed.hash):
+        if stands.adopted == digest_of(user.hash):
             return State.THERE, ""
         return State.DIFFERS, _OTHER
 
     def add(self, user: User) -> None:
         """Add a user, who logs in with the old password; its hash is upgraded then."""
         self.auth.adopt(user.name, user.hash, [self.role])
-
-
-def _same(one: Secret, other: Secret) -> bool:
-    return one == other

@@ -7,7 +7,8 @@ What the rules mean for a plugin that can only be looked at from outside:
 
 - *It never raises, changes nothing it was given, returns only what it may*: hypothesis draws
   requests of every shape, responses, logins, incidents and events for each hook by itself, then
-  short lives of a guard; hooks are called as the kernel calls them and judged as it judges them.
+  short lives of a guard; hooks are called as the kernel calls them and judged as it judges them:
+  what it was asked about ends, a login too, and it is told how.
   `config_problems` is asked about sections that are right, wrong and odd, twice each.
 - *Within its time budget*: the median of the calls that a bot waits for is at most
   `limits.warn_after_s`; one that is longer is measured again, since the machine may be busy.

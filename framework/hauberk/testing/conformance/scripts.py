@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import evolve, frozen
 
-from hauberk.records import Identity
+from hauberk.records import Identity, Login
 from hauberk.request import Request
 from hauberk.testing import strategies
 from hauberk.testing.conformance.failure import show
@@ -39,7 +39,6 @@ _RETRIES: Final = 2
 #: Of each hook but those of the script itself: whether it takes a request, and what else.
 _ARGUMENTS: Final[dict[str, tuple[bool, *tuple[Callable[[], SearchStrategy[Any]], ...]]]] = {
     "sign_request": (True,),
-    "on_login": (False, strategies.logins),
     "on_response": (True, strategies.responses),
     "on_incident": (False, strategies.incidents),
     "on_event": (False, strategies.events),
@@ -99,7 +98,18 @@ class Tell:
         return f"{self.hook}({show(self.args)})"
 
 
-Step: TypeAlias = Ask | Advance | StepWall | Tell
+@frozen
+class Enter:
+    """Somebody tries to log in, and nobody else objects; or somebody does."""
+
+    login: Login
+    is_agreed: bool
+
+    def __str__(self) -> str:
+        return f"{show(self.login)}, {'' if self.is_agreed else 'not '}agreed to by the others"
+
+
+Step: TypeAlias = Ask | Advance | StepWall | Tell | Enter
 _Drawn: TypeAlias = Callable[[list[Request]], Step]
 
 
@@ -147,7 +157,8 @@ def calls(hook: str, requests: SearchStrategy[Request]) -> SearchStrategy[Script
         requests: What it is asked about.
 
     Returns:
-        Scripts, or `None` for `on_end` and the hooks of starting and stopping.
+        Scripts, or `None` for hooks of an end, which follow what they are the end of, and for
+        those of starting and stopping.
     """
     step = _step(hook)
     if step is None:
@@ -179,6 +190,8 @@ def play(subject: Subject, script: Script, name: str = "h") -> list[object]:
             subject.clock.advance(step.seconds)
         elif isinstance(step, StepWall):
             subject.clock.step_wall(step.seconds)
+        elif isinstance(step, Enter):
+            answers += map(_comparable, enter(subject, step, f"{name}-{number}"))
         else:
             answers.append(_comparable(subject.call(step.hook, *step.args)))
     return answers
@@ -204,6 +217,19 @@ def ask(subject: Subject, request: Request, fate: Fate) -> list[object]:
     return answers
 
 
+def enter(subject: Subject, step: Enter, attempt_id: str) -> list[object]:
+    """Have a login judged and bring it to its end, as the kernel would."""
+    login = step.login.stamped(attempt_id)
+    answer = subject.call("on_login", login)
+    counts = step.is_agreed and not isinstance(answer, Deny)
+    if subject.hooks["on_login"].may_authenticate:
+        counts = counts and isinstance(answer, Identity)
+    why = "" if counts else "kernel: nobody vouched for this login"
+    if "on_login_end" not in subject.hooks:
+        return [answer]
+    return [answer, subject.call("on_login_end", login.without_secrets(), counts, why)]
+
+
 def _steps(hooks: Sequence[str]) -> SearchStrategy[_Drawn]:
     """Draw steps that lack their requests, which are the script's own few."""
     passing = st.sampled_from(_SECONDS).map(lambda seconds: lambda _: Advance(seconds))
@@ -215,6 +241,8 @@ def _steps(hooks: Sequence[str]) -> SearchStrategy[_Drawn]:
 def _step(hook: str) -> SearchStrategy[_Drawn] | None:
     if hook == "on_request":
         return st.builds(_ask, st.integers(0, 5), st.sampled_from(Fate))
+    if hook == "on_login":
+        return st.builds(_enter, strategies.logins(), st.booleans())
     if hook not in _ARGUMENTS:
         return None
     takes_request, *rest = _ARGUMENTS[hook]
@@ -224,6 +252,10 @@ def _step(hook: str) -> SearchStrategy[_Drawn] | None:
 
 def _ask(number: int, fate: Fate) -> _Drawn:
     return lambda pool: Ask(pool[number % len(pool)], fate)
+
+
+def _enter(login: Login, is_agreed: bool) -> _Drawn:
+    return lambda _: Enter(login, is_agreed)
 
 
 def _tell(hook: str, number: int, rest: tuple[Any, ...]) -> _Drawn:

@@ -173,6 +173,9 @@ class Subject:
             answer = dispatch.sign(impl, args[0], frame)
         elif impl.hook == "on_login":
             answer = dispatch.judge_login(impl, args[0], frame)
+        elif impl.hook == "on_login_end":
+            login, granted, why = args
+            answer = dispatch.end_login(impl, login, granted, why, frame)
         else:
             answer = dispatch.call(impl, *args, frame=frame)
         self._kernel.flush(frame)

@@ -168,6 +168,11 @@ SCENES: dict[str, list[Scene]] = {
         Scene("user passwd alice", [made("not hers"), recovery, *TWICE], status=1),
         Scene("user passwd nobody", TWICE, status=2),
     ],
+    "user recover": [
+        Scene("user recover alice --yes", TWICE),
+        Scene("user recover alice", TWICE, status=2),
+        Scene("user recover bob --yes", TWICE, status=2),
+    ],
     "user rotate-pepper": [Scene("user rotate-pepper")],
     "user second-factor": [
         Scene("user second-factor bob", [code], ("TOTP", "recovery"), is_seen=True),

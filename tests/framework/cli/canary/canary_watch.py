@@ -18,6 +18,7 @@ _HERE = str(Path(__file__).parent)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 #: Where a process may write without anybody's secrets being at stake.
 _NOWHERE = ("/dev/", "/proc/self/")
+_UNNAMED = "/proc/self/fd/"
 #: Told of every audit event while something is watched; a hook cannot be taken away again.
 _LISTENERS: list[Callable[[str, tuple[Any, ...]], None]] = []
 
@@ -94,6 +95,8 @@ class Watcher:
         elif event in ("os.rename", "os.link", "os.remove", "os.truncate"):
             folder = args[2] if event in ("os.rename", "os.link") else args[-1]
             self._about_to_go(args[0], folder if isinstance(folder, int) else -1)
+            if event == "os.link":
+                self._about_to_come(*args)
         elif event == "shutil.rmtree":
             self.look_at_files(Path(os.fsdecode(args[0])))
         elif event == "subprocess.Popen":
@@ -118,9 +121,17 @@ class Watcher:
         if isinstance(path, int):
             return
         name = os.fsdecode(path)
+        if name.startswith(_UNNAMED):
+            return
         real = f"/proc/self/fd/{folder}/{name}" if folder >= 0 else name
         whole = Path(os.path.realpath(f"/proc/self/fd/{folder}")) / name if folder >= 0 else name
         self.look_at_file(Path(whole), real)
+
+    def _about_to_come(self, source: Any, name: Any, _: int, folder: int) -> None:
+        """A file that had no name gets one: what it holds must be what may stand there."""
+        if os.fsdecode(source).startswith(_UNNAMED):
+            at = Path(os.path.realpath(f"/proc/self/fd/{folder}"))
+            self.look_at_file(at / os.fsdecode(name), os.fsdecode(source))
 
 
 class Logged(logging.Handler):

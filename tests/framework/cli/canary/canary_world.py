@@ -176,6 +176,8 @@ class World:
         """Which secrets may stand in a file: those that whoever keeps it has put there."""
         name = str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
         every = self.marks.values
+        if path.name.startswith(".hauberk-"):  # a temporary file: a killed process would leave it
+            return set()
         if path in self.plain:
             return set(every)
         if name.startswith("tmp/hauberk-demo-") and path.name == ".env":

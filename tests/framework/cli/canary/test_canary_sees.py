@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import subprocess
 import sys
 from urllib.parse import quote, quote_plus
@@ -133,6 +134,16 @@ def writes_and_removes(secret, world):
     path.unlink()
 
 
+def names_what_had_no_name(secret, world):
+    folder = os.open(world.root / "bot", os.O_DIRECTORY)
+    nameless = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o600, dir_fd=folder)
+    os.write(nameless, secret.encode())
+    os.link(f"/proc/self/fd/{nameless}", "came", dst_dir_fd=folder, follow_symlinks=True)
+    (world.root / "bot" / "came").write_text("")
+    os.close(nameless)
+    os.close(folder)
+
+
 def writes_elsewhere(_secret, world):
     (world.root.parent / "elsewhere").write_text("nothing")
 
@@ -149,7 +160,8 @@ def gives_a_child(secret, _world):
     "leak",
     [prints, writes_stderr, logs, logs_an_error, raises, holds, holds_within,
      raises_in_place_of_another, leaves_a_file, leaves_a_temporary_file, moves_a_file,
-     writes_and_removes, writes_elsewhere, tells_a_child, gives_a_child],
+     names_what_had_no_name, writes_and_removes, writes_elsewhere, tells_a_child,
+     gives_a_child],
 )  # fmt: skip
 def test_every_way_out_is_watched(world, monkeypatch, leak):
     secret = world.marks.awkward("leaked")
