@@ -26,7 +26,8 @@ _PATH: Final = re.compile(rf"(?:/(?!\.{{1,2}}(?:/|\Z)){_SEGMENT}+)+/?\Z")
 _BEYOND_ASCII: Final = re.compile("%[89A-F]")
 #: Headers that say where a request goes, how long it is or what it does, whatever was judged.
 STEERING: Final = frozenset(
-    {"host", "content-length", "transfer-encoding", "trailer", "upgrade", "forwarded",
+    {"connection", "content-encoding", "expect", "te",
+     "host", "content-length", "transfer-encoding", "trailer", "upgrade", "forwarded",
      "x-forwarded-host", "x-forwarded-prefix", "x-http-method", "x-http-method-override",
      "x-method-override", "x-original-url", "x-rewrite-url"}
 )  # fmt: skip

@@ -179,6 +179,10 @@ def differences(recipe: Recipe, case: dict[str, Any], theirs: dict[str, Any]) ->
     """Say in what the two differ."""
     ours = signed_by_us(recipe, case)
     found = []
+    if ours.method != theirs["method"]:
+        found.append(f"method\n    ours   {ours.method}\n    theirs {theirs['method']}")
+    if len(dict(ours.headers)) != len(ours.headers):
+        found.append("a header that we send twice")
     if ours.url != (url := _sendable(theirs["url"], recipe)):
         found.append(f"url\n    ours   {ours.url}\n    theirs {url}")
     wanted = {name.lower(): str(value) for name, value in (theirs["headers"] or {}).items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from attrs import frozen
@@ -90,7 +91,26 @@ def _judged(venue: Venue, answer: Response) -> tuple[str, str]:
     if said in _SAID:
         return _SAID[said]
     if 200 <= answer.status < 300:
-        return "works", "the exchange answered"
-    if answer.status in (401, 403):
+        return _read(venue.section("key_check").get("good"), answer.body)
+    if answer.status == 401:
         return _SAID["revoked"]
     return "unknown", f"the exchange answered with HTTP status {answer.status}"
+
+
+def _read(good: Any, body: bytes) -> tuple[str, str]:
+    """Judge an answer with a good status: some exchanges send errors with it, too."""
+    try:
+        found = json.loads(body)
+        for part in good["field"].split(".") if good else ():
+            found = found[int(part)] if isinstance(found, list) else found[part]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return "unknown", "what answered is not the exchange's, or not an answer that is known"
+    if good is None and type(found) in (dict, list):
+        return "works", "the exchange answered"
+    if good is not None and _text(found) == good["value"]:
+        return "works", "the exchange answered"
+    return "unknown", "the exchange answered with an error: look into its key and secret"
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else json.dumps(value)

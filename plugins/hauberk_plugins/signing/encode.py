@@ -40,6 +40,11 @@ def raw(params: Pairs) -> str:
     return "&".join([f"{name}={value}" for name, value in params])
 
 
+def reads_one_way(params: Pairs) -> bool:
+    """Whether no other parameters are written by `raw` as these are."""
+    return not any("&" in value or "&" in name or "=" in name for name, value in params)
+
+
 def json_object(params: Pairs) -> str:
     """Write parameters as a compact JSON object of text; what is beyond ASCII stays as it is."""
     return "{" + ",".join([f"{_text(name)}:{_text(value)}" for name, value in params]) + "}"

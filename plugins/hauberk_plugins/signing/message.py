@@ -22,6 +22,8 @@ _HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
 
 #: By which tokens a part of a request gets into the message.
 _COVER: Final[dict[str, frozenset[str]]] = {
+    "method": frozenset({"method"}),
+    "host": frozenset({"host"}),
     "path": frozenset({"path", "tail"}),
     "query": frozenset({"query", "?query", "raw_query", "?raw_query"}),
     "body": frozenset({"body", "concat", "envelope"}),

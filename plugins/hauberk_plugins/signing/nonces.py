@@ -21,6 +21,9 @@ UNITS: Final = {"ms": 1_000_000, "us": 1_000}
 #: once in that time at most, and a process that starts after a crash begins there.
 AHEAD_NS: Final = 2_000_000_000
 
+#: A nonce that is this far ahead of the clock is damage: it would use the key up for good.
+FAR_NS: Final = 366 * 24 * 3_600 * 1_000_000_000
+
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NUMBER: Final = struct.Struct(">Q")
 _DIGITS: Final = 20
@@ -58,6 +61,7 @@ class Nonces:
         self._record = f"nonce/{unit}/{name}"
         self._unit_ns = UNITS[unit]
         self._ahead = AHEAD_NS // self._unit_ns
+        self._far = FAR_NS // self._unit_ns
         self._wall_ns = wall_ns
         self._path = None if folder is None else folder / f"nonce-{unit}-{name}"
         self._store = store
@@ -75,14 +79,23 @@ class Nonces:
                 what to do.
         """
         with self._lock, self._shared() as shared:
-            value = max(self._wall_ns() // self._unit_ns, self._last + 1, shared.last + 1)
+            if shared.is_fresh:  # nobody knows what was handed out before: the mark does
+                self._mark = 0
+            now = self._wall_ns() // self._unit_ns
+            value = max(now, self._last + 1, shared.last + 1)
             if value >= self._mark:
-                value = self._marked(value)
+                value = self._marked(value, shared.last)
+            if value > now + self._far:
+                raise NonceError(
+                    "the next nonce would lie more than a year ahead of the clock: what is kept of "
+                    "them was changed by other means, or the clock is wrong. Set the clock, else "
+                    "run: hauberk nonces reset ACCOUNT"
+                )
             shared.keep(value)
             self._last = value
         return str(value)
 
-    def _marked(self, value: int) -> int:
+    def _marked(self, value: int, last: int) -> int:
         """Put the mark above a nonce; where this process has not seen it yet, begin there."""
         if self._store is None:
             self._mark = value + self._ahead
@@ -91,6 +104,13 @@ class Nonces:
             for _ in range(_TRIES):
                 record = self._store.get(self._record)
                 mark = 0 if record is None else _number(record.value, self._record)
+                if record is not None and last > mark:  # it never is: the mark is written first
+                    raise NonceError(
+                        f"{self._path} holds a nonce that nobody handed out: remove it, the mark "
+                        "in the store stands in for it"
+                    )
+                if value > self._wall_ns() // self._unit_ns + self._far:
+                    return value  # refused, and not made durable
                 if not self._mark:
                     value = max(value, mark)
                 wanted = max(value + self._ahead, mark)
@@ -135,7 +155,7 @@ class Nonces:
     @contextmanager
     def _shared(self) -> Iterator[_Shared]:
         if self._path is None:
-            yield _Shared(None, 0)
+            yield _Shared(None, 0, is_fresh=False)
             return
         try:
             descriptor = self._locked(self._path)
@@ -151,7 +171,8 @@ class Nonces:
                     f"{self._path} does not hold a nonce: remove it, the mark in the store stands "
                     "in for it"
                 )
-            yield _Shared(descriptor, _NUMBER.unpack(held)[0] if held else 0)
+            last = _NUMBER.unpack(held)[0] if held else 0
+            yield _Shared(descriptor, last, is_fresh=not held)
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
@@ -171,11 +192,12 @@ class Nonces:
 class _Shared:
     """The last nonce of any process of this machine."""
 
-    __slots__ = ("_descriptor", "last")
+    __slots__ = ("_descriptor", "is_fresh", "last")
 
-    def __init__(self, descriptor: int | None, last: int) -> None:
+    def __init__(self, descriptor: int | None, last: int, *, is_fresh: bool) -> None:
         self._descriptor = descriptor
         self.last = last
+        self.is_fresh = is_fresh
 
     def keep(self, value: int) -> None:
         """Write the next one down."""

@@ -26,6 +26,14 @@ def read_whole(text: str) -> dict[str, Any]:
     return _read(_WHOLE, text)
 
 
+def is_strict(text: str) -> bool:
+    """Whether it is a JSON object or array, with every name once at whatever level."""
+    try:
+        return type(_TEXTS.decode(text)) in (dict, list)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _read(decoder: json.JSONDecoder, text: str) -> dict[str, Any]:
     try:
         found = decoder.decode(text)

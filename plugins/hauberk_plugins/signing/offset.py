@@ -17,6 +17,8 @@ AGAIN_NS: Final = 5 * 1_000_000_000
 #: A clock that is further off is refused: it is wrong, and so is all that was written down by it.
 MAX_OFF_NS: Final = 60 * 1_000_000_000
 _KEPT: Final = 5
+#: By how much clocks may drift apart between two samples.
+_SLACK_NS: Final = 100_000_000
 
 
 @frozen
@@ -64,9 +66,15 @@ class ExchangeClock:
         # It read its clock somewhere on the way: halfway is off by half the trip at most.
         offset = server_ns - (wall_ns + trip_ns // 2)
         with self._lock:
+            known = self._offset_ns
+            widest = max((sample.trip_ns for sample in self._samples), default=0)
+            if self._samples and abs(offset - known) > (trip_ns + widest) // 2 + _SLACK_NS:
+                self._samples.clear()  # a clock was set: what was measured before is void
             self._samples.append(_Sample(offset, trip_ns))
-            self._fresh_until_ns = monotonic_ns + FRESH_NS
             self._offset_ns = min(self._samples, key=lambda sample: sample.trip_ns).offset_ns
+            # Who sets the clock, as the error says, must not wait for it to be noticed.
+            is_refused = abs(self._offset_ns) > self._max_off_ns
+            self._fresh_until_ns = monotonic_ns + (AGAIN_NS if is_refused else FRESH_NS)
 
     def skewed(self) -> None:
         """Be told that the exchange found a request's time wrong: what was measured is void."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
+from hauberk.quiet import quietly
 from hauberk.request import Pairs
 from hauberk.secret import Secret
 from hauberk_plugins.signing.algorithms import MACS, OUTPUTS, Mac, algorithm_for
@@ -34,19 +35,26 @@ class Ready:
 
     __slots__ = (
         *("_typed", "added", "algorithm", "credentials", "digests", "headers", "held"),
-        *("is_constant", "jwt", "message", "output", "pairs", "writer"),
+        *("is_constant", "longest", "jwt", "message", "output", "pairs", "writer"),
     )
 
     def __init__(
         self, scheme: Scheme, credentials: Credentials, constants: Mapping[str, str]
     ) -> None:
         self.credentials = credentials
-        self.algorithm = algorithm_for(
-            credentials.secret, scheme.algorithms, scheme.secret, scheme.venue
+        # Quietly: what fails in there would show key and secret among its locals.
+        self.algorithm = quietly(
+            "reading the secret",
+            lambda: algorithm_for(
+                credentials.secret, scheme.algorithms, scheme.secret, scheme.venue
+            ),
+            SigningError,
         )
+        #: How many characters a signature takes in a URL, at most.
+        self.longest = 2 * MACS[self.algorithm.name][1] if self.algorithm.name in MACS else 2_048
         self.output = OUTPUTS[scheme.algorithms[self.algorithm.name]]
         #: What stands for the key and the passphrase, by token.
-        self.held = _of_keys(scheme, credentials)
+        self.held = quietly("reading the key", lambda: _of_keys(scheme, credentials), SigningError)
         held = {**constants, **self.held}
         self.message = scheme.message.folded(held)
         self.digests = {name: digest.of.folded(held) for name, digest in scheme.digests.items()}

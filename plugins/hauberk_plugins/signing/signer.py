@@ -9,9 +9,9 @@ from typing import Any, Final
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import MAX_URL, Pairs, Request, path_of
-from hauberk_plugins.signing.encode import encode, json_object
+from hauberk_plugins.signing.encode import encode, json_object, reads_one_way
 from hauberk_plugins.signing.message import Parts, Wording
-from hauberk_plugins.signing.objects import read_object
+from hauberk_plugins.signing.objects import is_strict, read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
 from hauberk_plugins.signing.scheme import (
     CONTENT_TYPES,
@@ -119,6 +119,8 @@ class RequestSigner:
             query_pairs, body_pairs = self._pairs(request, given, ready, values, place)
         query = encode(query_pairs, scheme.safe) if query_pairs else ""
         body, envelope = self._body(request, ready, values, place, body_pairs)
+        if query:  # before anything is signed: what fails later has a signature among its locals
+            self._check_length(request.url, query, ready)
         content_type = self._content_type(place, body)
         method, sent_to = request.method, request.url
         parts = Parts(method, sent_to, query, query_pairs, given, body, content_type, envelope)
@@ -204,9 +206,14 @@ class RequestSigner:
                 f"{venue} signs no query beside a body: give everything in the body, or in params"
             )
         try:
-            request.body.decode()
+            # What an envelope carries is read when it is put there.
+            good = place == ENVELOPE or is_strict(request.body.decode())
         except UnicodeDecodeError:
-            raise SigningError(f"{venue} takes JSON as a body: this one is not UTF-8") from None
+            good = False
+        if not good:
+            raise SigningError(
+                f"{venue} takes JSON as a body, in UTF-8 and with every name once: this one is not"
+            )
 
     def _members(self, body: str) -> dict[str, Any]:
         """Return what a body holds, or refuse what no envelope could hold as it stands."""
@@ -221,12 +228,11 @@ class RequestSigner:
 
     def _check_raw(self, params: Pairs) -> None:
         """Refuse what would sign like other parameters, where a query is signed unescaped."""
-        for name, value in params:
-            if "&" in value or "&" in name or "=" in name:
-                raise SigningError(
-                    f"{self._scheme.venue} signs queries unescaped: a parameter may hold no '&', "
-                    "and its name no '='"
-                )
+        if not reads_one_way(params):
+            raise SigningError(
+                f"{self._scheme.venue} signs queries unescaped: a parameter may hold no '&', and "
+                "its name no '='"
+            )
 
     def _check_beside(self, given: Pairs) -> None:
         """Refuse a header of the caller's that signing sets."""
@@ -315,6 +321,11 @@ class RequestSigner:
         if content_type and not self._says_type:
             return ready.with_content_type(headers, content_type)
         return headers
+
+    def _check_length(self, url: str, query: str, ready: Ready) -> None:
+        signature = len(self._scheme.signature) and len(self._scheme.signature) + ready.longest + 2
+        if len(url) + 1 + len(query) + signature > MAX_URL:
+            raise SigningError(f"with its parameters the URL is longer than {MAX_URL} characters")
 
     def _url(self, url: str, query: str) -> str:
         if not query:

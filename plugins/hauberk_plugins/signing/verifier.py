@@ -12,19 +12,31 @@ from attrs import field, frozen
 
 from hauberk.errors import HauberkError, InvalidValue
 from hauberk.ports import Credentials, Venue
-from hauberk.request import Pairs, Request
+from hauberk.request import Pairs, Request, path_of
 from hauberk_plugins.signing.algorithms import read_output
+from hauberk_plugins.signing.encode import reads_one_way
 from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER
 from hauberk_plugins.signing.message import Parts, Wording
 from hauberk_plugins.signing.objects import read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
-from hauberk_plugins.signing.scheme import ENVELOPE, FORM, PARAMS, QUERY, SPREAD, Scheme, beside
+from hauberk_plugins.signing.scheme import (
+    ENVELOPE,
+    FORM,
+    JSON,
+    PARAMS,
+    QUERY,
+    SPREAD,
+    Scheme,
+    beside,
+)
 from hauberk_plugins.signing.template import Template
 from hauberk_plugins.signing.times import TIMES
 
 _MS: Final = 1_000_000
 #: How far in the future a timestamp may be: clocks differ.
 AHEAD_NS: Final = 1_000 * _MS
+#: For how long a request may say that it is valid, where the venue's own window is no longer.
+MAX_WINDOW_NS: Final = 60_000 * _MS
 _HELD: Final = ("key", "passphrase", "passphrase_mac")
 
 
@@ -50,16 +62,20 @@ class Verified:
 
     Attributes:
         params: The parameters as they were sent, without what signing added.
-        covers: Which parts of the request the exchange has signed, of `path`, `query` and `body`:
-            what is in another part may have been changed by anybody on the way.
+        covers: Which parts of the request the exchange has signed, of `method`, `host`, `path`,
+            `query` and `body`: another part may have been changed by anybody on the way. Empty for
+            an endpoint that takes the key and no signature.
         at_ns: Its timestamp, nanoseconds since the epoch; `None` where the scheme has none.
         nonce: Its nonce, for the caller to compare with those before; empty where there is none.
+        is_whole: Whether `params` has all that was sent. Not where the body is JSON that is no flat
+            object: read the body itself then.
     """
 
     params: Pairs = field(repr=False)
     covers: frozenset[str]
     at_ns: int | None
     nonce: str
+    is_whole: bool = True
 
 
 class RequestVerifier:
@@ -100,7 +116,7 @@ class RequestVerifier:
             ready = self._ready[signed.account] = Ready(self._scheme, credentials, {})
         try:
             return self._verified(signed, ready, at_ns)
-        except (InvalidValue, ValueError) as error:
+        except (InvalidValue, ValueError, IndexError, RecursionError) as error:
             why = str(error) if isinstance(error, InvalidValue) else "a value cannot be read"
         raise VerificationFailed("form", why)
 
@@ -111,6 +127,8 @@ class RequestVerifier:
             _refuse("form", "it is not signed, or its method is none that the venue takes")
         values = _Values()
         body = signed.body.decode()
+        if f"{signed.method} {path_of(base)}" in scheme.key_only:
+            return self._keyed(signed, ready, values)
         self._from_headers(signed, ready, values)
         if scheme.signature:
             if place == FORM and not scheme.adds_to_query:
@@ -119,6 +137,8 @@ class RequestVerifier:
                 query = self._signature_off(query, values)
         url = f"{base}?{query}" if query else base
         query_pairs = self._venue.sent(signed.signed(url=url, headers=(), body=b""))
+        if self._wording.is_raw_query and not reads_one_way(query_pairs):
+            _refuse("form", "its query would be signed alike as other parameters")
         pairs, envelope, members = query_pairs, "", None
         if place == ENVELOPE:
             self._wording.add_path(values, signed.method, base)
@@ -138,7 +158,21 @@ class RequestVerifier:
         self._check_signature(ready, values, parts)
         self._check_keys(ready, values)
         at = self._check_time(values, at_ns)
-        return Verified(tuple(params), self._wording.covers, at, values.get("nonce", ""))
+        is_whole = not body or place != JSON or body == scheme.empty_body or self._is_flat(body)
+        return Verified(tuple(params), self._wording.covers, at, values.get("nonce", ""), is_whole)
+
+    def _keyed(self, signed: Request, ready: Ready, values: _Values) -> Verified:
+        """Check a request that bears the key and no signature."""
+        self._from_headers(signed, ready, values)
+        self._check_keys(ready, values)
+        return Verified(self._venue.sent(signed), frozenset(), None, "")
+
+    def _is_flat(self, body: str) -> bool:
+        try:
+            return all(type(value) is not dict and type(value) is not list
+                       for value in read_object(body).values())  # fmt: skip
+        except ValueError:
+            return False
 
     def _from_headers(self, signed: Request, ready: Ready, values: _Values) -> None:
         for name, template in self._scheme.headers.items():
@@ -229,7 +263,11 @@ class RequestVerifier:
 
     def _check_time(self, values: _Values, at_ns: int | None) -> int | None:
         form = TIMES[self._scheme.timestamp]
-        window_ns = int(values.get("window_ms", self._scheme.window_ms)) * _MS
+        window_ns = self._scheme.window_ms * _MS
+        if "window_ms" in values:
+            longest_ns = max(MAX_WINDOW_NS, window_ns)
+            if (window_ns := TIMES["ms"].read(values["window_ms"])) > longest_ns:
+                _refuse("time", "it would be valid for longer than any exchange has it")
         at = None
         if "timestamp" in values:
             at = form.read(values["timestamp"])

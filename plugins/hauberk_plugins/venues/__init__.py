@@ -12,6 +12,7 @@
   parameter: `{otherwise: trade, when: {reduceOnly: {"true": reduce}}}`;
 - `errors`: what an answer says, by HTTP status or by a code in a JSON body (`field` says where);
 - `server_time`: the endpoint that tells the exchange's time; `key_check`: a request that tells
-  whether a key works, and changes nothing;
+  whether a key works, and changes nothing, and `good`, what a good answer says, where errors come
+  with HTTP status 200 too;
 - `signing` and `limits`: for the plugins `signing` and `throttle` to interpret.
 """

@@ -62,8 +62,24 @@ def parse_venue(document: Document) -> VenueFile:
         answers=_answers(checks, top.get("errors", {})),
         problem=document.problem,
     )
+    if not checks.problems:
+        _check_named(checks, venue)
     checks.done()
     return venue
+
+
+def _check_named(checks: Checks, venue: VenueFile) -> None:
+    """Endpoints that other sections name are in the map, and a check of a key only reads."""
+    for what in ("key_check", "server_time"):
+        section = venue.section(what)
+        method, _, path = section.get("endpoint", "").partition(" ")
+        if section and not venue.endpoint(method, path):
+            checks.fault((what, "endpoint"), "is none of `operations`")
+        elif what == "key_check" and section:
+            params = tuple(section.get("params", {}).items())
+            body = section.get("body", "").encode()
+            if venue.operation(method, path, params, body) is not Operation.READ:
+                checks.fault((what, "endpoint"), "must be a request that reads, and does no more")
 
 
 def _bases(checks: Checks, value: Any) -> tuple[str, ...]:
@@ -161,13 +177,16 @@ def _answers(checks: Checks, value: Any) -> Answers:
 def _key_check(checks: Checks, value: Any) -> dict[str, Any]:
     """Read the request that tells whether a key works: one that changes nothing."""
     path: KeyPath = ("key_check",)
-    parts = checks.only(value, path, ("endpoint", "params", "body"))
+    parts = checks.only(value, path, ("endpoint", "params", "body", "good"))
     endpoint = checks.text(parts.get("endpoint"), (*path, "endpoint"))
     if endpoint:
         _endpoint(checks, endpoint, (*path, "endpoint"))
     params = checks.mapping(parts.get("params", {}), (*path, "params"))
     for name, text in params.items():
         checks.text(text, (*path, "params", name))
+    good = checks.only(parts.get("good", {}), (*path, "good"), ("field", "value"))
+    for name in ("field", "value") if "good" in parts else ():
+        checks.text(good.get(name), (*path, "good", name))
     if "body" in parts:
         checks.text(parts["body"], (*path, "body"))
     return parts

@@ -39,7 +39,8 @@ class ByParameter:
     def judge(self, params: Pairs) -> Operation:
         """Apply the rules; a parameter given twice makes it `UNKNOWN`, whichever one counts."""
         given = dict(params)
-        if len(given) != len(params):
+        # Nor may names differ in the case of letters alone: some servers read them as one.
+        if len({name.casefold() for name in given}) != len(params):
             return _UNKNOWN
         for name, value, operation in self.rules:
             if given.get(name) == value:
@@ -102,9 +103,11 @@ class VenueFile:
             inside = read_deeply(body) if body and self.body == "json" else self._read(body)
         except InvalidValue:
             return _UNKNOWN
+        if self.body == "json" and any("." in name for name, _ in params):
+            return _UNKNOWN  # a rule's dot stands for a member of a member
         judged: Operation = found.judge(params + inside)  # type: ignore[union-attr]
         # Nobody says whether a query beside a body is read: it must not make a difference.
-        if params and inside and judged is not found.judge(inside):  # type: ignore[union-attr]
+        if params and body and judged is not found.judge(inside):  # type: ignore[union-attr]
             return _UNKNOWN
         return judged
 

@@ -14,6 +14,8 @@ from hauberk.request import Pairs
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
+#: Characters that the names of one list's items may take together.
+_MAX_NAMES: Final = 4 * 1024 * 1024
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -82,21 +84,25 @@ def read_deeply(body: bytes) -> Pairs:
     document = _loaded(body)
     if not isinstance(document, list):
         raise InvalidValue("body is not a JSON object")
-    _flatten("", document, found, 1)
+    _flatten(None, document, found, 1)
     return tuple(found)
 
 
-def _flatten(name: str, value: Any, found: list[tuple[str, str]], times: int) -> None:
+def _flatten(name: str | None, value: Any, found: list[tuple[str, str]], times: int) -> None:
+    """Note what a value holds, below a name; the whole document has none."""
     if type(value) is _Members:
         inside = [(str(key), item) for key, item in value]
     elif type(value) is list:
         inside = [(str(index), item) for index, item in enumerate(value)]
     else:
-        found += [(name, _word(value))] * times
+        found += [(name or "", _word(value))] * times
         return
+    if len(inside) * len(name or "") > _MAX_NAMES:
+        raise InvalidValue("body is JSON whose names are too long to be judged")
     for key, item in inside:
         # `{"a.b": 1}` must not pass for `{"a": {"b": 1}}`.
-        _flatten(f"{name}.{key}" if name else key, item, found, 2 if "." in key else times)
+        below = key if name is None else f"{name}.{key}"  # also where the name is empty
+        _flatten(below, item, found, 2 if "." in key else times)
 
 
 def _loaded(body: bytes) -> Any:

@@ -26,7 +26,10 @@ def test_what_is_measured_is_off_by_half_the_trip_at_most(off, there, back):
     assert abs(clock.time_ns(WALL) - WALL - off) <= (there + back) // 2 + 1
 
 
-@given(st.lists(st.tuples(st.integers(-S, S), st.integers(0, S)), min_size=1, max_size=5))
+NEAR = st.integers(-40_000_000, 40_000_000)
+
+
+@given(st.lists(st.tuples(NEAR, st.integers(0, S)), min_size=1, max_size=5))
 def test_the_quickest_answer_counts(samples):
     clock = ExchangeClock("demo")
     for at, (off, trip) in enumerate(samples):
@@ -54,6 +57,19 @@ def test_after_a_skew_what_was_measured_before_is_void():
     clock.skewed()
     clock.note(WALL + 3 * S, WALL, 2 * S, 1)
     assert clock.time_ns(WALL) == WALL + 2 * S
+
+
+def test_a_clock_that_was_set_right_is_believed_within_seconds():
+    clock = ExchangeClock("demo")
+    assert clock.is_due(0)
+    clock.note(WALL + 3_600 * S, WALL, 10_000_000, 0)
+    with pytest.raises(SigningError):
+        clock.time_ns(WALL)
+    assert not clock.is_due(AGAIN_NS - 1)
+    assert clock.is_due(AGAIN_NS), "nobody signs, so no error of the exchange would tell"
+    clock.note(WALL, WALL, 20_000_000, AGAIN_NS)
+    assert abs(clock.time_ns(WALL) - WALL) <= 10_000_000
+    assert not clock.is_due(AGAIN_NS + FRESH_NS - 1)
 
 
 def test_a_clock_that_is_wrong_is_refused_with_what_to_do():

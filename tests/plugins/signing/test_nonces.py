@@ -210,3 +210,49 @@ def test_keys_do_not_share_nonces(tmp_path):
     one = Nonces("one", "ms", Clock(), tmp_path, store)
     other = Nonces("other", "ms", Clock(), tmp_path, store)
     assert one.take() == other.take()
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff" * 8, b"garbage!", (START * 9 // MS).to_bytes(8, "big")]
+)
+def test_a_file_that_holds_what_nobody_handed_out_uses_no_key_up(tmp_path, content):
+    clock, store = Clock(), MemoryStore()
+    nonces = Nonces("key", "ms", clock, tmp_path, store)
+    first = int(nonces.take())
+    (path,) = tmp_path.iterdir()
+    mark = store.get("nonce/ms/key")
+    path.write_bytes(content)
+    with pytest.raises(NonceError, match="remove it, the mark in the store stands in for it"):
+        nonces.take()
+    assert store.get("nonce/ms/key") == mark
+    path.unlink()
+    assert first < int(nonces.take()) <= first + AHEAD_NS // MS + 2
+
+
+def test_a_record_far_ahead_of_the_clock_uses_no_key_up(tmp_path):
+    store = MemoryStore()
+    store.put("nonce/ms/key", b"99999999999999999999")
+    with pytest.raises(NonceError, match="more than a year ahead of the clock"):
+        Nonces("key", "ms", Clock(), tmp_path, store).take()
+
+
+def test_without_a_store_a_damaged_file_uses_no_key_up(tmp_path):
+    nonces = Nonces("key", "ms", Clock(), tmp_path, None)
+    nonces.take()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"garbage!")
+    with pytest.raises(NonceError, match="more than a year ahead of the clock"):
+        nonces.take()
+
+
+def test_a_file_removed_under_two_processes_lets_neither_fall_behind(tmp_path):
+    store, clock = MemoryStore(), Clock()
+    one, other = (Nonces("key", "ms", clock, tmp_path, store) for _ in range(2))
+    taken = [int(one.take())]
+    clock.now += 3_499 * MS
+    taken.append(int(other.take()))
+    clock.now -= 3_499 * MS
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    taken += [int(one.take()), int(other.take()), int(one.take())]
+    assert taken == sorted(set(taken))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,80 @@ def test_the_public_half_of_a_key_verifies_and_signs_nothing(kind):
     assert refused(BINANCE, changed(request, body=request.body.replace(b"BUY", b"SELL")), half) == (
         "signature"
     )
+
+
+@pytest.mark.parametrize("name", ["gate", "kucoin"])
+@pytest.mark.parametrize("query", ["a=1%26b%3D2", "a%3D1%26b=2"])
+def test_a_query_that_would_be_signed_alike_is_not_taken_for_another(name, query):
+    venue = CATALOGUE.venue(name)
+    path = "/api/v4/spot/orders" if name == "gate" else "/api/v1/orders"
+    request = signed(venue, "GET", path, {"a": "1", "b": "2"})
+    assert (
+        refused(venue, changed(request, url=request.url.partition("?")[0] + "?" + query)) == "form"
+    )
+
+
+@pytest.mark.parametrize("window", ["999999999999", "5_000", " 5000 ", "+7", "\u0667", "05000"])
+def test_no_request_is_good_for_ever(window):
+    request = signed(BINANCE, params={**ORDER, "recvWindow": window})
+    assert refused(BINANCE, request, at=AT) in ("time", "form")
+
+
+def test_an_endpoint_that_takes_the_key_alone_verifies_and_covers_nothing():
+    request = signed(BINANCE, path="/api/v3/userDataStream", params={})
+    found = verify(BINANCE, request)
+    assert (found.covers, found.at_ns) == (frozenset(), None)
+    other = Credentials(Secret("another-key"), KEYS.secret)
+    assert refused(BINANCE, request, other) == "key"
+
+
+def test_parameters_that_are_not_all_of_it_say_so():
+    gate = CATALOGUE.venue("gate")
+    flat = signed(gate, path="/api/v4/spot/orders")
+    assert verify(gate, flat).is_whole
+    for body in ('{"initial":{"size":5}}', '[{"side":"buy"}]'):
+        request = Request("POST", f"{gate.bases[0]}/api/v4/spot/orders", body=body)
+        made = RequestSigner(read_scheme(gate)).sign(request, KEYS, AT)
+        found = verify(gate, made)
+        assert (found.params, found.is_whole) == ((), False)
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"id":' + "[" * 100_000])
+def test_json_without_end_is_refused_like_any_other(body):
+    venue = CATALOGUE.venue("cryptocom")
+    request = signed(venue, path="/exchange/v1/private/user-balance", params={})
+    with pytest.raises(VerificationFailed):
+        RequestVerifier(venue, read_scheme(venue)).verify(
+            changed(request, body=body.encode()), KEYS, None
+        )
+
+
+@pytest.mark.parametrize("body", ["garbage", '{"x":NaN}', '{"side":"buy","side":"sell"}', '"text"'])
+def test_a_body_that_has_no_one_meaning_is_not_signed(body):
+    gate = CATALOGUE.venue("gate")
+    request = Request("POST", f"{gate.bases[0]}/api/v4/spot/orders", body=body)
+    with pytest.raises(SigningError, match="with every name once"):
+        RequestSigner(read_scheme(gate)).sign(request, KEYS, AT)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "params"),
+    [
+        ("kucoin", Credentials(Secret("c4nary-key"), Secret("c4nary-secret")), ORDER),
+        ("okx", Credentials(Secret("c4nary-key"), Secret("s"), Secret("c4nary passphrase")), ORDER),
+        ("coinbase", Credentials(Secret("c4nary-key"), Secret("YzRuYXJ5" * 4)), ORDER),
+        ("binance", Credentials(Secret("c4nary-key"), Secret("c4nary")), {"a": "x" * 8_100}),
+    ],
+)
+def test_no_frame_of_an_error_holds_a_key_or_a_signature(name, keys, params):
+    venue = CATALOGUE.venue(name)
+    method = "GET" if name == "binance" else "POST"
+    request = Request(method, f"{venue.bases[0]}/api/v3/order", params)
+    with pytest.raises(SigningError) as caught:
+        RequestSigner(read_scheme(venue)).sign(request, keys, AT, lambda: "7")
+    shown = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
+    inner = shown[shown.index("signer.py") :]
+    assert "c4n" not in inner
+    assert re.search(r"signature=[0-9a-f]{20}", inner) is None

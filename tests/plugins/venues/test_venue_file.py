@@ -213,3 +213,49 @@ PLAIN = st.recursive(
 def test_any_data_makes_a_venue_or_a_list_of_problems(key, value):
     with suppress(ConfigError):
         assert parse(**{key: value}).name
+
+
+REDUCES = {
+    "otherwise": "trade",
+    "when": {"reduce_only": {"true": "reduce"}, "a.b": {"1": "reduce"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "body"),
+    [
+        ((), b'{"":{"reduce_only":true}}'),
+        ((), b'{"":{"":{"reduce_only":true}}}'),
+        ((), b'{"a":[{"reduce_only":true}]}'),
+        ((), b'{"reduce_only":true,"REDUCE_ONLY":false}'),
+        ((), b'{"reduce_only":"true "}'),
+        ((), b'{"a.b":1}'),
+        ((), b'{"a":{"":{"b":1}}}'),
+        ((("reduce_only", "true"), ("Reduce_only", "false")), b""),
+        ((("reduce_only", "true"),), b"{}"),
+        ((("reduce_only", "true"),), b'{"size":1}'),
+        ((("a.b", "1"),), b""),
+    ],
+)
+def test_what_only_looks_like_the_parameter_makes_nothing_weaker(params, body):
+    demo = parse(body="json", operations={"POST /a": REDUCES, "GET /time": "public"})
+    assert demo.operation("POST", "/a", params, body) in (Operation.TRADE, Operation.UNKNOWN)
+    assert demo.operation("POST", "/a", (), b'{"reduce_only":true}') is Operation.REDUCE
+    assert demo.operation("POST", "/a", (), b'{"a":{"b":1}}') is Operation.REDUCE
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"server_time": {"endpoint": "GET /nope", "field": "t", "unit": "s"}}, "is none of `op"),
+        ({"key_check": {"endpoint": "GET /nope"}}, "key_check.endpoint: is none of `operations`"),
+        ({"key_check": {"endpoint": "POST /a"}}, "must be a request that reads, and does no more"),
+        (
+            {"key_check": {"endpoint": "GET /b", "good": {"feld": "c"}}},
+            "key_check.good.feld: unknown key; did you mean 'field'?",
+        ),
+    ],
+)
+def test_what_other_sections_name_is_in_the_map(changes, told):
+    operations = {"POST /a": "trade", "GET /b": "read", "GET /time": "public"}
+    assert told in "\n".join(problems(operations=operations, **changes))
