@@ -13,6 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from hauberk.ports import Venue
+from hauberk.spelling import nearest
 from hauberk_plugins.signing.algorithms import ALGORITHMS, OUTPUTS, SECRETS
 from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER, Token, Value
 from hauberk_plugins.signing.reading import Reading
@@ -32,6 +33,7 @@ CONTENT_TYPES: Final = {
 }
 #: What nonces may be: rising numbers in a unit of time, or random.
 NONCES: Final = ("ms", "us", "uuid")
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 HASHES: Final = ("sha256", "sha512")
 #: Stands in an envelope for the parameters: as a member's value, or, under this name, as members.
 SPREAD: Final = "*"
@@ -376,6 +378,14 @@ def _jwt(read: Reading, value: Any, known: tuple[str, ...]) -> dict[str, Token]:
 def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
     """Parts that need each other, and what is added: declared, or the kernel denies it all."""
     tokens = scheme.tokens()
+    for endpoint in sorted(scheme.key_only.difference(venue.endpoints())):
+        read.fault(("key_only",), f"{endpoint[:80]!r} is none of `operations`")
+    for method in venue.section("signing")["place"]:
+        known = venue.endpoints() if " " in method else METHODS
+        if method not in known:
+            near = nearest(method, known)
+            what = "an endpoint of `operations`" if " " in method else "a method in capitals"
+            read.fault(("place", method), f"must be {what}{near}")
     if (scheme.envelope is None) != (ENVELOPE not in scheme.places()):
         read.fault(("envelope",), "is there if, and only if, it is a place")
     if scheme.jwt and scheme.jwt.keys() != scheme.algorithms.keys():

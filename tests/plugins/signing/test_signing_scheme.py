@@ -22,6 +22,7 @@ def venue(sorts=False, **changes):
         added_params=BINANCE.added_params,
         added_headers=BINANCE.added_headers,
         sorts_params=sorts,
+        endpoints=BINANCE.endpoints,
         section=lambda name: {key: item for key, item in section.items() if item is not ...},
         problem=lambda path, message: ConfigProblem("demo.yml", 7, path_text(path), message),
     )
@@ -84,6 +85,10 @@ def test_the_scheme_of_every_venue_is_read(name):
         ({"key_only": "GET /x"}, "signing.key_only: must be a list"),
         ({"signature": {"param": "sign"}}, "adds parameter 'sign': declare it in adds.params"),
         ({"headers": {"X-Key": "{key}"}}, "adds header 'x-key': declare it in adds.headers"),
+        ({"key_only": ("GET /nope",)}, "signing.key_only: 'GET /nope' is none of `operations`"),
+        ({"place": {"get": "query"}}, "signing.place.get: must be a method in capitals"),
+        ({"place": {"GTE": "query"}}, "must be a method in capitals; did you mean 'GET'?"),
+        ({"place": {"POST": "form", "POST /nope": "query"}}, "must be an endpoint of `operations`"),
         ({"safe": "&"}, "signing.safe: must be ASCII, and none of & = % + #"),
         ({"nonce": "ms"}, "signing.nonce: is there if, and only if, {nonce} is used"),
         ({"sorts_added": True}, "signing.sorts_added: needs `sorted: true`"),
