@@ -43,16 +43,30 @@ class Sessions:
 
     def __init__(self) -> None:
         self.live: list[str] = []
+        self._drawn = 0
 
-    def create(self, user: str, roles: tuple[str, ...], source: str) -> Secret:
+    def draw(self, user: str) -> Secret:
+        self._drawn += 1
+        return Secret(f"{user} {self._drawn}")
+
+    def create(
+        self, user: str, roles: tuple[str, ...], source: str, token: Secret | None = None
+    ) -> Secret:
         self.live.append(user)
-        return Secret("session")
+        return token or self.draw(user)
 
-    def end(self, user: str) -> int:
+    def end_session(self, token: Secret, why: str = "") -> bool:
+        user = token.reveal_text().partition(" ")[0]
+        if user not in self.live:
+            return False
+        self.live.remove(user)
+        return True
+
+    def end(self, user: str, why: str = "") -> int:
         self.live[:] = [one for one in self.live if one != user]
         return 0
 
-    def end_all(self) -> int:
+    def end_all(self, why: str = "") -> int:
         self.live.clear()
         return 0
 
