@@ -41,17 +41,19 @@ class ExchangeClock:
         self._samples: deque[_Sample] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
         self._offset_ns = 0
-        self._tried_ns: int | None = None
-        self._fresh_until_ns = 0
+        #: When it was last asked, and from when on it is asked again, monotonic.
+        self._asked_ns = 0
+        self._due_ns = 0
 
     def is_due(self, monotonic_ns: int) -> bool:
         """Whether it should be asked now; says so once in `AGAIN_NS` at most."""
-        if monotonic_ns < self._fresh_until_ns:  # as for nearly every request
+        if monotonic_ns < self._due_ns:  # as for nearly every request
             return False
         with self._lock:
-            if self._tried_ns is not None and monotonic_ns - self._tried_ns < AGAIN_NS:
+            if monotonic_ns < self._due_ns:
                 return False
-            self._tried_ns = monotonic_ns
+            self._asked_ns = monotonic_ns
+            self._due_ns = monotonic_ns + AGAIN_NS
             return True
 
     def note(self, server_ns: int, wall_ns: int, trip_ns: int, monotonic_ns: int) -> None:
@@ -74,13 +76,13 @@ class ExchangeClock:
             self._offset_ns = min(self._samples, key=lambda sample: sample.trip_ns).offset_ns
             # Who sets the clock, as the error says, must not wait for it to be noticed.
             is_refused = abs(self._offset_ns) > self._max_off_ns
-            self._fresh_until_ns = monotonic_ns + (AGAIN_NS if is_refused else FRESH_NS)
+            self._due_ns = monotonic_ns + (AGAIN_NS if is_refused else FRESH_NS)
 
     def skewed(self) -> None:
         """Be told that the exchange found a request's time wrong: what was measured is void."""
         with self._lock:
             self._samples.clear()
-            self._fresh_until_ns = 0
+            self._due_ns = min(self._due_ns, self._asked_ns + AGAIN_NS)
 
     def time_ns(self, wall_ns: int) -> int:
         """Return the exchange's time.

@@ -93,10 +93,12 @@ class VenueFile:
             What the file says; `UNKNOWN` where it does not, or where the parameters that it
             depends on cannot be read in one way only.
         """
-        endpoint = self._endpoints.find(method, path)
-        if endpoint is None:
-            return _UNKNOWN
-        found = self._operations[endpoint]
+        found = self._operations.get((method, path))  # most are written out in the file
+        if found is None:
+            endpoint = self._endpoints.find(method, path)
+            if endpoint is None:
+                return _UNKNOWN
+            found = self._operations[endpoint]
         if type(found) is Operation:
             return found
         try:
