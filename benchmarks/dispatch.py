@@ -4,11 +4,12 @@ import time
 
 import pluggy
 
-from hauberk.dispatch import Watch, ask
+from hauberk.dispatch import ask
 from hauberk.frames import Frame
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.registry import Part, implementations
 from hauberk.request import Request
+from hauberk.watch import Watch
 
 from _rounds import figure, in_turn
 

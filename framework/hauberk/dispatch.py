@@ -8,11 +8,9 @@ types, attributes every failure, and lets nobody say "allow".
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
 import re
-from collections.abc import Callable, Sequence
-from operator import attrgetter, is_
+from collections.abc import Sequence
 from time import monotonic_ns
 from types import CoroutineType
 from typing import Any, Final, TypeAlias
@@ -21,10 +19,12 @@ import attrs
 
 from hauberk.errors import HauberkError
 from hauberk.frames import _CURRENT, Frame
-from hauberk.records import Event, Identity, Incident, Login, Outcome
+from hauberk.records import Identity, Incident, Login, Outcome
 from hauberk.registry import Impl
-from hauberk.request import Request, Response, base_of
+from hauberk.request import Request, base_of
+from hauberk.unchanged import looked_at, put_back, undone
 from hauberk.verdicts import Deny, Verdict, Wait
+from hauberk.watch import Watch
 
 log = logging.getLogger("hauberk")
 
@@ -38,12 +38,6 @@ SAMPLE_EVERY: Final = 16
 _OWN_TEXT: Final = 2_000
 _TEXT: Final = 200
 Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
-
-# What hooks are given besides requests, with their fields, to notice and undo a change.
-_FIELDS: Final[dict[type, attrgetter[tuple[object, ...]]]] = {
-    kind: attrgetter(*(a.name for a in attrs.fields(kind)))
-    for kind in (Response, Login, Incident, Event)
-}
 
 
 class HookFailed(Exception):
@@ -75,60 +69,6 @@ class Interrupts:
         """Raise the first interrupt, when everybody has been told."""
         if self._first is not None:
             raise self._first
-
-
-class Watch:
-    """Dispatches under way, for the watchdog, and the limits on a guard's time.
-
-    Args:
-        now: The monotonic clock, nanoseconds.
-        warn_ns: A guard that takes longer is named.
-        deny_ns: A request whose guard took longer is denied.
-    """
-
-    def __init__(self, now: Callable[[], int], warn_ns: int, deny_ns: int) -> None:
-        self.now = now
-        self.limit(warn_ns, deny_ns)
-        self.active: set[Frame] = set()
-        self.passes = itertools.count()
-        #: Set by the first overrun: from then on every guard of every pass is timed.
-        self.is_wary = False
-
-    def limit(self, warn_ns: int, deny_ns: int) -> None:
-        """Take other limits."""
-        self.warn_ns = warn_ns
-        self.deny_ns = deny_ns
-        self.least_ns = min(warn_ns, deny_ns)
-
-    def look(self) -> list[str]:
-        """Name the guards that are overrunning right now, each once a pass."""
-        names = []
-        now = self.now()
-        for frame in self.active.copy():
-            impl = frame.impl
-            if impl is None or frame.named is impl or now - frame.since_ns <= self._limit_ns(impl):
-                continue
-            names.append(impl.name)
-            self.name(frame, impl, now - frame.since_ns)
-        return names
-
-    def _limit_ns(self, impl: Impl) -> int:
-        """Checking a password is slow on purpose; one that never ends is named all the same."""
-        is_slow = impl.may_authenticate and impl.hook == "on_login"
-        return max(self.warn_ns, self.deny_ns) if is_slow else self.warn_ns
-
-    def name(self, frame: Frame, impl: Impl, took_ns: int) -> None:
-        """Count and log an overrun, once a pass and guard."""
-        self.is_wary = True
-        if frame.named is not impl:
-            frame.named = impl
-            impl.overran()
-            log.warning(
-                "%s.%s has been running for %.3f s and holds up whoever waits for it",
-                impl.name,
-                impl.hook,
-                took_ns / 1e9,
-            )
 
 
 def ask(
@@ -187,7 +127,7 @@ def ask(
         if token is not None:
             _CURRENT.reset(token)
         if type(request) is not Request:  # changed by a guard that was interrupted
-            _put_back(request, Request, None)
+            put_back(request, Request, None)
     return None
 
 
@@ -208,12 +148,12 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
         KeyboardInterrupt: It was interrupted.
     """
     frame = frame or Frame(is_open=is_open)
-    kinds, before = tuple(map(type, args)), _looked_at(args)
+    kinds, before = tuple(map(type, args)), looked_at(args)
     changed = False
     try:
         answer = _invoked(impl, frame, args)
     finally:
-        changed = _changed(args, kinds, before)
+        changed = undone(args, kinds, before)
     if changed:
         raise _wrong(impl, answer, "changed what it was given")
     if not impl.is_async and _is_awaitable(answer):
@@ -267,7 +207,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
     frame = Frame(is_open=True)
     _CURRENT.set(frame)  # in the context of the task that this runs in
     frame.is_running = True
-    kinds, before = tuple(map(type, args)), _looked_at(args)
+    kinds, before = tuple(map(type, args)), looked_at(args)
     began = monotonic_ns()
     try:
         answer = await call(impl, *args, is_open=True, frame=frame)
@@ -279,7 +219,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
     finally:
         frame.is_running = False
         impl.sample(monotonic_ns() - began)
-    if _changed(args, kinds, before):
+    if undone(args, kinds, before):
         impl.failed()
         raise HookFailed(impl, "changed what it was given")
     return answer
@@ -304,7 +244,7 @@ def sign(impl: Impl, request: Request, frame: Frame) -> Request:
     finally:
         changed = type(request) is not Request
         if changed:
-            _put_back(request, Request, None)
+            put_back(request, Request, None)
     if changed:
         raise _wrong(impl, signed, "changed what it was given")
     if type(signed) is not Request:
@@ -413,7 +353,7 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
         except KeyboardInterrupt as error:
             interrupted = error
         if type(request) is not Request:
-            _put_back(request, Request, None)
+            put_back(request, Request, None)
             log.warning("%s.on_end changed the request: put back", impl.name)
     if interrupted is not None:
         raise interrupted
@@ -486,7 +426,7 @@ def _in_time(
 
 def _admissible(impl: Impl, request: Request, answer: object) -> Verdict:
     """Reduce whatever a guard did to something that it may do."""
-    if _put_back(request, Request, None):
+    if put_back(request, Request, None):
         return _failed(impl, answer, "changed the request behind its back")
     return _exact(impl, request, answer)
 
@@ -524,40 +464,6 @@ def _wrong(impl: Impl, answer: object, why: str) -> HookFailed:
     impl.failed()
     _discard(answer)
     return HookFailed(impl, why)
-
-
-def _looked_at(args: tuple[Any, ...]) -> list[tuple[object, ...] | None]:
-    """Note the fields of what a hook is given, but for requests, which have none to assign."""
-    return [_FIELDS[type(arg)](arg) if type(arg) in _FIELDS else None for arg in args]
-
-
-def _changed(
-    args: tuple[Any, ...], kinds: tuple[type, ...], before: list[tuple[object, ...] | None]
-) -> bool:
-    """Undo what a hook changed in what it was given; say whether there was anything."""
-    changes = [_put_back(*rest) for rest in zip(args, kinds, before, strict=True)]
-    return any(changes)
-
-
-def _put_back(value: object, kind: type, before: tuple[object, ...] | None) -> bool:
-    """Undo a change that a hook made behind the value's back; say whether there was one."""
-    changed = type(value) is not kind
-    if changed:
-        object.__setattr__(value, "__class__", kind)
-    if before is not None and not _stands(value, kind, before):
-        changed = True
-        for attribute, was in zip(attrs.fields(kind), before, strict=True):
-            object.__setattr__(value, attribute.name, was)
-    return changed
-
-
-def _stands(value: object, kind: type, before: tuple[object, ...]) -> bool:
-    """Whether every field is the very object it was, whatever it claims to equal."""
-    try:
-        now = _FIELDS[kind](value)
-    except AttributeError:  # a hook took one away
-        return False
-    return all(map(is_, now, before))
 
 
 def _discard(answer: object) -> None:

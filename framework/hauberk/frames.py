@@ -12,8 +12,8 @@ from hauberk.errors import ReentrancyError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hauberk.dispatch import Watch
     from hauberk.registry import Impl
+    from hauberk.watch import Watch
 
 #: The program itself, in what is attributed.
 BOT: Final = "bot"

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from hauberk import dispatch, frames
 from hauberk.counts import publish
-from hauberk.dispatch import HookFailed, Interrupts, Watch
+from hauberk.dispatch import HookFailed, Interrupts
 from hauberk.errors import ClosedError, Denied, MisuseError
 from hauberk.frames import Frame
 from hauberk.incidents import INTERRUPTED, Responses
@@ -27,6 +27,7 @@ from hauberk.request import Request
 from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.snapshot import Snapshot
 from hauberk.waking import Waking
+from hauberk.watch import Watch
 
 log = logging.getLogger("hauberk")
 

@@ -10,7 +10,7 @@ import pytest
 from hauberk.accounts import Account
 from hauberk.context import Context
 from hauberk.counts import counts
-from hauberk.dispatch import SAMPLE_EVERY, Watch, ask, end
+from hauberk.dispatch import SAMPLE_EVERY, ask, end
 from hauberk.errors import Denied
 from hauberk.frames import Frame
 from hauberk.guard import Guard
@@ -21,6 +21,7 @@ from hauberk.request import Request, Response
 from hauberk.settings import KernelLimits
 from hauberk.testing import DEFAULT_URL, FakeClock, PlainSigner, make_guard, make_plan
 from hauberk.verdicts import Deny, Wait
+from hauberk.watch import Watch
 
 ORDER = Request("POST", DEFAULT_URL)
 PATIENCE_S = 30
