@@ -45,6 +45,8 @@ class Context:
         accounts: The accounts of `hauberk.yml` by name, as they now stand.
         state_dir: The state folder, or `None` when the guard keeps nothing.
         folder: Where relative paths in a plugin's configuration start: that of `hauberk.yml`.
+        is_resident: Whether the guard stays, as a bot's does, or is a command's that looks or signs
+            once and wants no work begun in advance.
         predecessor: During `on_start` in a reload, the instance that this one takes over from,
             else `None`; take its state, so that halts and budgets survive a change of
             configuration.
@@ -112,6 +114,10 @@ class Context:
     def has(self, port: str) -> bool:
         """Whether a port is granted and provided."""
         return port in self.grants and self._view.provider(port) is not None
+
+    @property
+    def is_resident(self) -> bool:
+        return self._kernel.is_resident
 
     def unseal(self, sealed: Sealed) -> Secret:
         """Open a sealed value of the plugin's own section of `hauberk.yml`; needs no grant.

@@ -47,7 +47,8 @@ class Guard:
         plan: Settings and plugins.
         clock: Time, and the only way to wait.
         replan: Makes the plan anew, for `reload`.
-        publish: Whether to leave counts in the state folder, for `hauberk plugins`.
+        resident: Whether it stays, as a bot's does: it leaves counts in the state folder, for
+            `hauberk plugins`, and plugins see it in `context.is_resident`.
 
     Raises:
         StartFailed: A required plugin did not start.
@@ -60,14 +61,14 @@ class Guard:
         *,
         clock: Clock | None = None,
         replan: Callable[[], Plan] | None = None,
-        publish: bool = False,
+        resident: bool = False,
     ) -> None:
         self._replan = replan
         self._unsettled: OrderedDict[str, Request] = OrderedDict()
         if plan.settings.state_dir is not None:
             with suppress(OSError):  # what cannot be cleaned stops nothing
                 clean_orphans(plan.settings.state_dir)
-        self._kernel = Kernel(plan, clock or SystemClock(), publish=publish)
+        self._kernel = Kernel(plan, clock or SystemClock(), resident=resident)
         self._drivers = Drivers(self._kernel)
 
     def clear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:

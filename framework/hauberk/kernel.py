@@ -40,17 +40,18 @@ class Kernel:
     Args:
         plan: What it is made from.
         clock: Time.
-        publish: Whether to leave counts in the state folder.
+        resident: Whether it stays, as a bot's does: it leaves counts in the state folder.
 
     Attributes:
         epoch: Raised, under `lock`, by whatever must stop those that have not left yet.
+        is_resident: Whether it stays, or looks or signs once.
         changing: Held while plugins are registered, reloaded or closed.
         closed: Why nothing is cleared any more; empty while it is open.
     """
 
-    def __init__(self, plan: Plan, clock: Clock, *, publish: bool = False) -> None:
+    def __init__(self, plan: Plan, clock: Clock, *, resident: bool = False) -> None:
         self.clock = clock
-        self._publish = publish
+        self.is_resident = self._publishes = resident
         self.settings: Settings = plan.settings
         # Re-entrant, like every lock that a report takes: a signal's handler may report.
         self.lock = threading.RLock()
@@ -131,12 +132,12 @@ class Kernel:
 
     def publish_counts(self) -> None:
         """Leave the counts for `hauberk plugins`; a folder that cannot be written stops nothing."""
-        if not self._publish or self.settings.state_dir is None:
+        if not self._publishes or self.settings.state_dir is None:
             return
         try:
             publish(self.settings.state_dir, self.snapshot)
         except OSError as error:
-            self._publish = False
+            self._publishes = False
             log.warning("counts are not published: %s", error)
 
     # Events.

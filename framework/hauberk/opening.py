@@ -49,7 +49,7 @@ def open(  # noqa: A001 - read as hauberk.open
     if state is not None:
         _make_folder(state, str(path))
         counts.forget_dead(state)
-    guard = Guard(plan, clock=clock, replan=lambda: load(path), publish=True)
+    guard = Guard(plan, clock=clock, replan=lambda: load(path), resident=True)
     process.reload_on_sighup(guard)
     return guard
 

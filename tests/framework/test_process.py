@@ -24,7 +24,7 @@ SELDOM = KernelLimits(warn_after_s=80_000.0, deny_after_s=80_000.0)
 def running(folder: Path, clock: FakeClock, limits: KernelLimits = SELDOM) -> Guard:
     plan = make_plan(limits=limits)
     settings = evolve(plan.settings, state_dir=folder)
-    guard = Guard(evolve(plan, settings=settings), clock=clock, publish=True)
+    guard = Guard(evolve(plan, settings=settings), clock=clock, resident=True)
     guard.kernel.watchdog.stop()
     return guard
 
@@ -59,7 +59,7 @@ def test_the_watchdogs_thread_takes_turns_however_patient_the_configuration_is(
     clock, published = FakeClock(), threading.Semaphore(0)
     plan = make_plan(limits=SELDOM)
     settings = evolve(plan.settings, state_dir=tmp_path)
-    with Guard(evolve(plan, settings=settings), clock=clock, publish=True) as guard:
+    with Guard(evolve(plan, settings=settings), clock=clock, resident=True) as guard:
         monkeypatch.setattr(guard.kernel, "publish_counts", published.release)
         for _ in range(2):
             clock.advance(0.01)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
 
 from hauberk.context import Context
 from hauberk.ports import Venue
@@ -13,38 +13,60 @@ from hauberk.request import Request, Response
 from hauberk_plugins.signing.offset import ExchangeClock
 
 TIMEOUT_S: Final = 5.0
+#: How long a start waits for the first answers.
+FIRST_WAIT_S: Final = 2.0
 _NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+#: Waits for what was begun, so many seconds at most.
+Join: TypeAlias = Callable[[float], object]
 
 
 class Clocks:
     """The clocks of the exchanges that accounts are at, by base URL.
 
-    Each is asked in a thread of its own, when it is due and somebody signs: a bot that does
-    nothing asks nothing. Until an answer comes, our own clock counts.
+    Each is asked in a thread of its own: at the start, which waits for the answers, then when it
+    is due and somebody signs: a bot that does nothing asks nothing. While no answer has come, our
+    own clock counts.
 
     Args:
         context: Of the plugin; with the grant `transport`, or nothing is asked.
         spawn: Runs a function elsewhere.
+        before: Whose measurements go on to count.
     """
 
     def __init__(
-        self, context: Context, spawn: Callable[[Callable[[], None]], None] | None = None
+        self,
+        context: Context,
+        spawn: Callable[[Callable[[], None]], Join] | None = None,
+        before: Clocks | None = None,
     ) -> None:
         self._context = context
         self._spawn = spawn or _in_a_thread
         self._clocks: dict[tuple[str, str], ExchangeClock] = {}
+        if before is not None:
+            self._clocks = before._clocks
+
+    def begin(self, places: Iterable[tuple[Venue, str]], wait_s: float = FIRST_WAIT_S) -> None:
+        """Have the clocks asked, and wait for all the answers together.
+
+        So a clock that is set wrong is known before anything is signed by it.
+
+        Args:
+            places: Venues and base URLs.
+            wait_s: How long at most; an exchange that does not answer must not keep a bot from
+                starting.
+        """
+        joins = [join for venue, base in places if (join := self._ask_if_due(venue, base))]
+        now = self._context.clock.monotonic_ns
+        deadline = now() + int(wait_s * 1e9)
+        for join in joins:
+            join(max(0, deadline - now()) / 1e9)
 
     def clock(self, venue: Venue, base: str) -> ExchangeClock:
         """Return the clock of a venue at a base URL; has it asked if it is due."""
-        key = (venue.name, base)
-        found = self._clocks.get(key)
-        if found is None:
-            found = self._clocks.setdefault(key, ExchangeClock(venue.name))
-        if found.is_due(self._context.clock.monotonic_ns()) and self._context.has("transport"):
-            section = venue.section("server_time")
-            if section:
-                clock = found
-                self._spawn(lambda: self.ask(clock, section, base))
+        found = self._found(venue, base)
+        if found.is_due(self._context.clock.monotonic_ns()):
+            self._ask_aside(found, venue, base)
         return found
 
     def ask(self, clock: ExchangeClock, section: Any, base: str) -> None:
@@ -58,6 +80,23 @@ class Clocks:
         server = server_time(answer, section["field"], _NS[section["unit"]])
         if server is not None:
             clock.note(server, wall, end - start, end)
+
+    def _found(self, venue: Venue, base: str) -> ExchangeClock:
+        # The hosts of one exchange go by one clock.
+        key = (venue.name, "" if base in venue.bases else base)
+        found = self._clocks.get(key)
+        return found or self._clocks.setdefault(key, ExchangeClock(venue.name))
+
+    def _ask_if_due(self, venue: Venue, base: str) -> Join | None:
+        clock = self._found(venue, base)
+        is_due = clock.is_due(self._context.clock.monotonic_ns())
+        return self._ask_aside(clock, venue, base) if is_due else None
+
+    def _ask_aside(self, clock: ExchangeClock, venue: Venue, base: str) -> Join | None:
+        section = venue.section("server_time")
+        if not section or not self._context.has("transport"):
+            return None
+        return self._spawn(lambda: self.ask(clock, section, base))
 
 
 def server_time(answer: Response, field: str, unit_ns: int) -> int | None:
@@ -79,5 +118,7 @@ def server_time(answer: Response, field: str, unit_ns: int) -> int | None:
         return None
 
 
-def _in_a_thread(function: Callable[[], None]) -> None:
-    threading.Thread(target=function, name="hauberk-clock", daemon=True).start()
+def _in_a_thread(function: Callable[[], None]) -> Join:
+    thread = threading.Thread(target=function, name="hauberk-clock", daemon=True)
+    thread.start()
+    return thread.join

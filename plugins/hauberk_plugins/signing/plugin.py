@@ -30,8 +30,9 @@ class SigningConfig:
     Attributes:
         recv_window_ms: For how long a signed request is valid, in milliseconds, where the request
             does not say so itself; `null` for what the venue file says.
-        sample_clock: Whether exchanges are asked for their time, where the venue file names an
-            endpoint for it and `transport` is granted. Without, this machine's clock counts.
+        sample_clock: Whether exchanges are asked for their time, at the start and now and then,
+            where the venue file names an endpoint for it and `transport` is granted. Without, this
+            machine's clock counts.
     """
 
     recv_window_ms: int | None = field(
@@ -60,6 +61,7 @@ class SigningPlugin(Plugin):
 
     interface = (1, 1)
     Config = SigningConfig
+    _clocks: Clocks
 
     def __init__(self, config: SigningConfig) -> None:
         self._window_ms = config.recv_window_ms
@@ -72,12 +74,20 @@ class SigningPlugin(Plugin):
     def on_start(self, context: Context) -> None:
         """Read the schemes of its accounts, so that a faulty one stops the start."""
         self._context = context
-        self._clocks = Clocks(context)
-        if isinstance(context.predecessor, SigningPlugin):
-            self._nonces = context.predecessor._nonces
+        before = context.predecessor
+        if isinstance(before, SigningPlugin):
+            self._nonces = before._nonces
+            self._clocks = Clocks(context, before=before._clocks)
+        else:
+            self._clocks = Clocks(context)
         for name, account in context.accounts.items():
             if account.signer == context.name:
                 self._desk(context, name, account)
+        if self._asks and context.is_resident:
+            self._clocks.begin(
+                (desk.venue, desk.account.base_url.rstrip("/") or desk.venue.bases[0])
+                for desk in self._desks.values()
+            )
 
     @hookimpl
     def on_stop(self) -> None:

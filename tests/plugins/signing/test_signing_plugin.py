@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from hauberk.keypath import path_text
 from hauberk.ports import Credentials
 from hauberk.request import Operation, Request, Response
 from hauberk.secret import Secret
+from hauberk_plugins.signing.asking import Clocks
 from hauberk_plugins.signing.plugin import SigningConfig, SigningPlugin
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
@@ -27,6 +29,7 @@ class World:
     def __init__(self):
         self.name = "signing"
         self.predecessor = None
+        self.is_resident = False
         self.accounts = {"main": Account("binance")}
         self.clock = SimpleNamespace(
             wall_ns=lambda: 1_499_827_319_559_000_000, monotonic_ns=lambda: 10**12
@@ -196,6 +199,58 @@ def test_with_a_clock_an_hour_off_nothing_is_signed(plugin, world, off_ms, way):
     for _ in range(2):
         with pytest.raises(SigningError, match=told):
             plugin.sign_request(ORDER)
+
+
+def test_a_clock_an_hour_off_is_known_before_the_first_request_is_signed(world):
+    world.is_resident = True
+    world.granted["transport"] = Exchange(3_600_000)
+    plugin = SigningPlugin(SigningConfig())
+    plugin.on_start(world)  # asks in a thread, and waits for it
+    with pytest.raises(SigningError, match="3600 s behind"):
+        plugin.sign_request(ORDER)
+
+
+def test_a_start_does_not_wait_for_an_exchange_that_hangs(world):
+    hung, asked = threading.Event(), threading.Event()
+
+    def hang(request, timeout_s):
+        asked.set()
+        hung.wait(30)
+        return Response(error="Timeout")
+
+    world.granted["transport"] = SimpleNamespace(send=hang)
+    clocks = Clocks(world)
+    clocks.begin([(VENUE, VENUE.bases[0])], wait_s=0.05)
+    assert asked.wait(30), "it was asked"
+    hung.set()
+
+
+def test_a_command_that_signs_once_asks_nobody_at_its_start(world):
+    world.granted["transport"] = exchange = Exchange(0)
+    SigningPlugin(SigningConfig()).on_start(world)
+    assert exchange.asked == []
+
+
+def test_the_hosts_of_one_exchange_are_asked_once(plugin, world):
+    world.granted["transport"] = exchange = Exchange(0)
+    now(plugin)
+    for base in VENUE.bases[:3]:
+        plugin.sign_request(
+            Request("POST", f"{base}/api/v3/order", {"a": "1"}).stamped("id", Operation.TRADE)
+        )
+    assert len(exchange.asked) == 1
+
+
+def test_a_reload_does_not_forget_what_was_measured(plugin, world):
+    world.granted["transport"] = Exchange(1_500)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    world.granted["transport"] = exchange = Exchange(0)
+    world.predecessor = plugin
+    after = SigningPlugin(SigningConfig(recv_window_ms=100))
+    after.on_start(world)
+    assert b"timestamp=1499827321059&" in after.sign_request(ORDER).body
+    assert exchange.asked == []
 
 
 def test_an_exchange_that_tells_no_time_is_signed_for_by_our_clock(plugin, world):
