@@ -117,6 +117,7 @@ class Context:
 
     @property
     def is_resident(self) -> bool:
+        """Whether the guard stays."""
         return self._kernel.is_resident
 
     def unseal(self, sealed: Sealed) -> Secret:

@@ -7,7 +7,7 @@ against the specification. The kernel refuses wrappers, `tryfirst`, `trylast`, `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import pluggy
@@ -262,6 +262,20 @@ class Plugin:
         On failure: contained; `doctor` says so.
         """
         return ()
+
+    @hookspec
+    def on_status(self) -> Mapping[str, Any]:
+        """Say how things stand, for commands in other processes (`hauberk.status.statuses`).
+
+        Role: lifecycle; called every few seconds, on a thread of its own, of a guard that stays.
+        It is written into the state folder: no secrets.
+
+        Returns:
+            What JSON can say.
+
+        On failure: contained; nothing is written for this plugin.
+        """
+        return {}
 
     @hookspec
     def verify_batch(self, batch: SignedBatch) -> Verdicts | None:

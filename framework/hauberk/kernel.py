@@ -14,13 +14,14 @@ from attrs import evolve
 from hauberk import dispatch, frames
 from hauberk.counts import publish
 from hauberk.dispatch import HookFailed, Interrupts
-from hauberk.errors import ClosedError, Denied, MisuseError
+from hauberk.errors import ClosedError, Denied, MisuseError, safe_text
 from hauberk.frames import Frame
 from hauberk.incidents import INTERRUPTED, Responses
+from hauberk.leftfiles import leave, take_away
 from hauberk.lifecycle import Crew
 from hauberk.plan import Plan
 from hauberk.ports import Clock
-from hauberk.process import Watchdog, refuse_after_fork
+from hauberk.process import StatusTeller, Watchdog, refuse_after_fork
 from hauberk.records import Event, Incident, Severity, to_json
 from hauberk.registry import Impl
 from hauberk.request import Request
@@ -70,6 +71,7 @@ class Kernel:
             log.warning(SHADOW)
         self.crew.start(plan)
         self.watchdog = Watchdog(self)
+        self._teller = StatusTeller(self) if resident and plan.settings.state_dir else None
         refuse_after_fork(self)
 
     # Epoch and snapshot.
@@ -128,6 +130,9 @@ class Kernel:
             self.waking.wake_all()
             self.watchdog.stop()
             self.publish_counts()
+            if self._teller is not None:
+                self._teller.stop()
+                self.take_status_away()
             self.crew.stop()
 
     def publish_counts(self) -> None:
@@ -139,6 +144,25 @@ class Kernel:
         except OSError as error:
             self._publishes = False
             log.warning("counts are not published: %s", error)
+
+    def tell_status(self) -> None:
+        """Leave what plugins say of themselves; what cannot be written is passed over."""
+        folder = self.settings.state_dir
+        if folder is None:
+            return
+        plugins = {impl.name: self.contained(impl) for impl in self.snapshot.impls("on_status")}
+        told = {name: dict(said) for name, said in plugins.items() if isinstance(said, Mapping)}
+        try:
+            leave(folder, "status", {"at_ns": self.clock.wall_ns(), "plugins": told})
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            log.warning("what plugins say of themselves is not left: %s", safe_text(error))
+        if self.closed:  # meanwhile: it took away the one before
+            self.take_status_away()
+
+    def take_status_away(self) -> None:
+        """Leave nothing that would be read as the present."""
+        if self.settings.state_dir is not None:
+            take_away(self.settings.state_dir, "status")
 
     # Events.
 

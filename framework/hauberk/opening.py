@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hauberk import coredumps, counts, process
+from hauberk import coredumps, leftfiles, process
 from hauberk.config import read_config
 from hauberk.discovery import configs, discover
 from hauberk.errors import ConfigError, ConfigProblem, UnsafeFile
@@ -48,7 +48,7 @@ def open(  # noqa: A001 - read as hauberk.open
     state = plan.settings.state_dir
     if state is not None:
         _make_folder(state, str(path))
-        counts.forget_dead(state)
+        leftfiles.forget_dead(state)
     guard = Guard(plan, clock=clock, replan=lambda: load(path), resident=True)
     process.reload_on_sighup(guard)
     return guard

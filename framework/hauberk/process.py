@@ -19,6 +19,8 @@ log = logging.getLogger("hauberk")
 
 #: How often a running guard leaves its counts for `hauberk plugins`.
 PUBLISH_EVERY_S: Final = 5.0
+#: How often it leaves what its plugins say of themselves.
+TELL_EVERY_S: Final = 2.0
 
 _kernels: weakref.WeakSet[Kernel] = weakref.WeakSet()
 _reloading: weakref.WeakSet[Guard] = weakref.WeakSet()
@@ -58,6 +60,31 @@ class Watchdog:
                 return
             interval_s = min(max(kernel.watch.warn_ns / 1e9, 0.01), PUBLISH_EVERY_S)
             self.turn(kernel)
+            del kernel
+
+
+class StatusTeller:
+    """Leaves what plugins say of themselves; ends when its kernel is gone.
+
+    On a thread of its own: a hook that hangs must not keep the watchdog from naming who overruns.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._stop = threading.Event()
+        threading.Thread(
+            target=self._tell, args=(weakref.ref(kernel),), name="hauberk-status", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """End the thread at its next turn."""
+        self._stop.set()
+
+    def _tell(self, reference: weakref.ref[Kernel]) -> None:
+        while not self._stop.wait(TELL_EVERY_S):
+            kernel = reference()
+            if kernel is None or kernel.closed:
+                return
+            kernel.tell_status()
             del kernel
 
 

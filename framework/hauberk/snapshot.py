@@ -107,7 +107,7 @@ def arrange(
 
 
 #: Hooks of providers, for which an order means nothing.
-_ORDERLESS: Final = frozenset({"on_start", "on_stop", "on_commands", "on_doctor"})
+_ORDERLESS: Final = frozenset({"on_start", "on_stop", "on_commands", "on_doctor", "on_status"})
 
 
 def _check(by_name: Mapping[str, tuple[Part, Hooks]], order: Sequence[str]) -> None:

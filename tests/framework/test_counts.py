@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hauberk import counts as module
-from hauberk.counts import HookCounts, counts, forget_dead, is_running, publish, published
+from hauberk import leftfiles as module
+from hauberk.counts import HookCounts, counts, publish, published
 from hauberk.hooks import Plugin, hookimpl
+from hauberk.leftfiles import forget_dead, is_running
 from hauberk.registry import Part, implementations
 from hauberk.snapshot import Snapshot
 
@@ -167,7 +168,17 @@ def test_one_row_that_is_not_what_publish_writes_spoils_the_file(tmp_path, chang
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[", b"{}", b"null", b"[[]]", b"[1]", b"\xff", b"[" * 100_000, b"[]" + b" " * (1 << 20)],
+    [
+        b"",
+        b"[",
+        b"{}",
+        b"null",
+        b"[[]]",
+        b"[1]",
+        b"\xff",
+        b"[" * 100_000,
+        b"[]" + b" " * module.MAX_BYTES,
+    ],
     ids=range(9),
 )
 def test_a_file_that_is_torn_or_no_list_is_passed_over(tmp_path, content):

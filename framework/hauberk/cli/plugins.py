@@ -9,9 +9,10 @@ from attrs import asdict
 
 from hauberk.cli.answer import Answer, listing, printable
 from hauberk.cli.options import Options
-from hauberk.counts import HookCounts, is_running, published
+from hauberk.counts import HookCounts, published
 from hauberk.discovery import installed
 from hauberk.dispatch import told
+from hauberk.leftfiles import is_running
 from hauberk.opening import load
 from hauberk.ownloop import made
 from hauberk.plan import Plan, Planned

@@ -44,6 +44,7 @@ _ARGUMENTS: Final[dict[str, tuple[bool, *tuple[Callable[[], SearchStrategy[Any]]
     "on_event": (False, strategies.events),
     "on_commands": (False,),
     "on_doctor": (False,),
+    "on_status": (False,),
     "verify_batch": (False, strategies.batches),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Any, Final, Self
@@ -10,7 +12,7 @@ from hauberk import dispatch
 from hauberk.command import Check, Command
 from hauberk.context import Context
 from hauberk.dispatch import HookFailed
-from hauberk.errors import Denied, HauberkError
+from hauberk.errors import Denied, HauberkError, safe_text
 from hauberk.frames import Frame
 from hauberk.protocol import MAX_AMENDMENTS
 from hauberk.registry import Impl
@@ -213,6 +215,8 @@ class Subject:
             why = _batch_problem(answer, len(args[0]))
         elif hook in _LISTS:
             why = _list_problem(answer, _LISTS[hook])
+        elif hook == "on_status":
+            why = _status_problem(answer)
         elif hook == "sign_request" and isinstance(answer, Request):
             why = self._signed_problem(args[0], answer)
         if why is not None:
@@ -234,6 +238,16 @@ def _batch_problem(answer: object, rows: int) -> str | None:
     verdicts = bytes(answer)
     if len(verdicts) != rows or verdicts.strip(b"\0\1"):
         return f"it returned {verdicts[:40]!r} for {rows} rows, and should return a 0 or 1 for each"
+    return None
+
+
+def _status_problem(answer: object) -> str | None:
+    if not isinstance(answer, Mapping):
+        return f"it returned {type(answer).__name__}, and should return a mapping"
+    try:
+        json.dumps(dict(answer), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"it returned what JSON cannot say: {safe_text(error)}"
     return None
 
 
