@@ -1,0 +1,1 @@
+"""Evidence: a log that nobody rewrites unseen."""
