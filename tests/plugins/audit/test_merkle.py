@@ -95,6 +95,17 @@ def test_a_frontier_grows_to_the_defined_root_and_tells_every_subtree(size):
     assert again.root == defined_root([*RECORDS[:size], b"more"])
 
 
+@given(st.lists(st.integers(0, 700), max_size=4))
+def test_many_leaves_at_once_make_the_same_tree(counts):
+    one_by_one, at_once = Frontier(), Frontier()
+    for number, count in enumerate(counts):
+        leaves = [leaf_hash(b"%d %d" % (number, k)) for k in range(count)]
+        for leaf in leaves:
+            one_by_one.append(leaf)
+        at_once.extend(leaves)
+        assert (at_once.size, at_once.root) == (one_by_one.size, one_by_one.root)
+
+
 @given(st.data())
 def test_every_leaf_is_proved_and_no_other_passes_for_it(data):
     size = data.draw(st.integers(1, len(RECORDS)))
