@@ -57,6 +57,7 @@ class LogFile:
     Args:
         folder: Made, 0700, where there is none.
         notice: Makes the record of a torn tail.
+        begin: Makes the record that an empty log begins with.
         trusted: How many of the hashes beside are known to be on the disk: of so many records, one
             that has another hash was changed. What was written since the last power cut may lack.
         max_bytes: A segment that is larger is ended.
@@ -71,6 +72,7 @@ class LogFile:
         folder: Path,
         notice: Notice,
         *,
+        begin: Callable[[], bytes] | None = None,
         trusted: int = 0,
         max_bytes: int = 64 << 20,
         disk: Disk = REAL,
@@ -100,6 +102,8 @@ class LogFile:
             with self._locked():
                 self._load()
                 self._commit([])
+                if begin is not None and not self._frontier.size:
+                    self._commit([_Ticket([begin()])])
         except BaseException:
             self.close()
             raise

@@ -96,9 +96,13 @@ class SignerKey:
         self._key = Ed25519PrivateKey.from_private_bytes(seed.reveal())
         self.verifier = VerifierKey(name, self._key.public_key().public_bytes_raw())
 
+    def sign(self, text: str) -> bytes:
+        """Sign a text."""
+        return self._key.sign(text.encode())
+
     def line(self, text: str) -> str:
         """Return the signature line over a text."""
-        signed = self.verifier.key_id + self._key.sign(text.encode())
+        signed = self.verifier.key_id + self.sign(text)
         return f"{_DASH}{self.verifier.name} {_encoded(signed)}\n"
 
     def __repr__(self) -> str:

@@ -38,6 +38,8 @@ class What(StrEnum):
     TRUNCATED = "truncated"
     ROLLED_BACK = "rolled back"
     CHECKPOINT = "checkpoint"
+    WITNESS = "witness"
+    KEY = "key"
     HASHES = "hashes"
     TORN = "torn"
     FILES = "files"
