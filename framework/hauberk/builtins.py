@@ -33,6 +33,7 @@ BUILTINS: Final[dict[str, Builtin]] = {
         ("sign", "keys", "venues", "store", "transport"),
     ),
     "transport": Builtin("hauberk_plugins.transport.plugin:TransportPlugin"),
+    "audit": Builtin("hauberk_plugins.audit.plugin:AuditPlugin", ("record", "sealed", "transport")),
     "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
     "auth": Builtin("hauberk_plugins.auth.plugin:AuthPlugin", ("authenticate", "sealed", "store")),
 }

@@ -1,0 +1,202 @@
+"""The plugin `audit` in a whole guard: what it permits, refuses and resumes; and its commands."""
+
+from __future__ import annotations
+
+import errno
+import json
+from base64 import b64encode
+from contextlib import contextmanager
+
+import pytest
+
+import hauberk
+from hauberk.cli.main import main
+from hauberk.errors import ConfigError, Denied, StartFailed
+from hauberk.records import Severity
+from hauberk.request import Request
+from hauberk_plugins.audit import logger as module
+from hauberk_plugins.audit.disk import REAL, Disk
+from hauberk_plugins.audit.examine import lines
+from hauberk_plugins.audit.record import read_line
+
+CONFIG = """
+state: state
+plugins: [killswitch, policy, bots, throttle, signing, audit]
+required: [killswitch, policy, throttle, signing, audit]
+encryption: {{key: "file:{folder}/key"}}
+signing: {{sample_clock: false}}
+accounts:
+  main: {{venue: binance, key: env:BINANCE_KEY, secret: env:BINANCE_SECRET}}
+audit: {audit}
+"""
+ORDER = Request("POST", "https://api.binance.com/api/v3/order", {"symbol": "BTCUSDT"})
+READ = Request("GET", "https://api.binance.com/api/v3/account")
+
+
+class Full(Disk):
+    """A disk that can be full."""
+
+    is_full = False
+
+    def write(self, descriptor, data):
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return REAL.write(descriptor, data)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    made = Full()
+
+    class Patched(module.AuditLogger):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **{**options, "disk": made})
+
+    monkeypatch.setattr("hauberk_plugins.audit.plugin.AuditLogger", Patched)
+    return made
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.setenv("BINANCE_KEY", "k")
+    monkeypatch.setenv("BINANCE_SECRET", "s")
+    key = tmp_path / "key"
+    key.write_bytes(b64encode(bytes(32)))
+    key.chmod(0o600)
+
+    def write(audit="{}"):
+        path = tmp_path / "hauberk.yml"
+        path.write_text(CONFIG.format(folder=tmp_path, audit=audit))
+        path.chmod(0o600)
+        return path
+
+    return write
+
+
+@contextmanager
+def opened(path):
+    with hauberk.open(path) as guard:
+        yield guard
+
+
+def recorded(path):
+    return [read_line(raw) for raw in lines(path.parent / "state" / "audit")]
+
+
+def kinds(path):
+    return [record.kind for record in recorded(path)]
+
+
+def test_an_order_is_on_the_disk_before_it_is_signed(config):
+    path = config()
+    with opened(path) as guard:
+        seen = []
+
+        @guard.on_event
+        def look(event):
+            if event.kind == "request.left":
+                seen.extend(kinds(path))
+
+        guard.clear(ORDER)
+    assert seen == ["audit.begin", "request.intent"]
+    assert kinds(path) == ["audit.begin", "request.intent", "request.left"]
+    intent = recorded(path)[1]
+    assert intent.account == "main"
+    assert intent.fields["params"] == [["symbol", "BTCUSDT"]]
+
+
+def test_a_full_disk_refuses_what_changes_something_and_all_resumes_by_itself(config, disk):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+        disk.is_full = True
+        with pytest.raises(Denied, match="no room for another record"):
+            guard.clear(ORDER)
+        guard.clear(READ)  # it may wait
+        disk.is_full = False
+        guard.clear(ORDER)
+    assert kinds(path).count("request.intent") == 3
+    assert "request.denied" in kinds(path), "what was refused is recorded when there is room"
+
+
+def test_a_kill_switch_works_when_nothing_can_be_recorded(config, disk):
+    path = config()
+    with opened(path) as guard:
+        disk.is_full = True
+        guard.report("a leak", Severity.CRITICAL)
+        with pytest.raises(Denied, match="killswitch"):
+            guard.clear(READ)
+        disk.is_full = False
+    assert "incident.reported" in kinds(path)
+
+
+def test_a_log_that_was_changed_stops_the_start(config):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    log = path.parent / "state" / "audit" / "000000000000000.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"BTCUSDT", b"ETHUSDT"))
+    with pytest.raises(StartFailed, match="record 1 was changed"):
+        hauberk.open(path)
+
+
+def test_a_log_that_was_put_back_is_seen_by_the_witness_at_the_start(config):
+    path = config('{witnesses: ["file:witness"]}')
+    audit = path.parent / "state" / "audit"
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    before = {one.name: one.read_bytes() for one in audit.iterdir()}
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    for one in audit.iterdir():
+        one.write_bytes(before[one.name])
+    with pytest.raises(StartFailed, match=r"witness .* saw 5"):
+        hauberk.open(path)
+
+
+def test_a_witness_that_takes_nothing_is_reported_once(config, tmp_path):
+    (tmp_path / "usb").mkdir(mode=0o700)
+    path = config('{witnesses: ["file:usb/witness"]}')
+    with opened(path) as guard:
+        (tmp_path / "usb").rmdir()
+        (tmp_path / "usb").write_text("a file, no folder")
+        audit = guard.snapshot.part("audit").plugin
+        for _ in range(2):
+            guard.clear(ORDER)
+            audit.seal()
+        assert [i.title for i in guard.incidents] == ["A witness does not take checkpoints"]
+
+
+def test_a_witness_that_cannot_be_asked_stops_the_start(config, tmp_path):
+    (tmp_path / "usb").write_text("a file, no folder")
+    with pytest.raises(StartFailed, match=r"witness .*usb/witness: Not a directory"):
+        hauberk.open(config('{witnesses: ["file:usb/witness"]}'))
+
+
+def test_what_is_no_witness_is_told_with_its_line(config):
+    with pytest.raises(ConfigError, match=r"audit\.witnesses\.0: a witness is file:PATH or a URL"):
+        hauberk.open(config('{witnesses: ["ftp://x"]}'))
+
+
+def run(capsys, path, *words):
+    code = main([*words, "--config", str(path), "--json"])
+    out = capsys.readouterr()
+    return code, json.loads(out.out) if out.out else out.err
+
+
+def test_the_commands_show_and_verify_and_export(config, capsys):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    code, shown = run(capsys, path, "audit", "show", "--action", "request.*")
+    assert code == 0
+    assert [record["kind"] for record in shown["records"]] == ["request.intent", "request.left"]
+    code, verified = run(capsys, path, "audit", "verify")
+    assert (code, verified["ok"], verified["records"]) == (0, True, 3)
+    code, proof = run(capsys, path, "audit", "export", "--proof", "1", "--consistency", "2")
+    assert (code, proof["index"]) == (0, 1)
+    log = path.parent / "state" / "audit" / "000000000000000.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"BTCUSDT", b"ETHUSDT", 1))
+    code, verified = run(capsys, path, "audit", "verify")
+    assert (code, verified["ok"]) == (1, False)
+    assert [finding["index"] for finding in verified["findings"]] == [1]
