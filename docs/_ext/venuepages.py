@@ -96,12 +96,28 @@ def _signing(signing: Mapping[str, Any], data: Mapping[str, Any]) -> str:
             "parameter or two. So a parameter that holds `&` is refused here, which leaves one "
             "reading."
         )
+    if pairs := _run_together(signing["message"]):
+        notes.append(
+            f"The exchange signs with **nothing between** {pairs}: one signed string can be read "
+            "as more than one request. Who verifies must look at the time, look the path up among "
+            "the operations below, and know the names of its parameters."
+        )
+    if unsigned := signing.get("unsigned"):
+        places = " and ".join(f"`{place}`" for place in unsigned)
+        notes.append(f"The exchange signs **nothing of what goes into** {places}.")
     if "{concat}" in signing["message"]:
         notes.append(
             "The exchange signs names and values **joined without a sign between them**: other "
             "lists of parameters may be signed alike. What is sent is not."
         )
     return "## Signing\n\n" + _table(("", ""), rows) + "\n\n" + "\n\n".join(notes)
+
+
+def _run_together(message: str) -> str:
+    from hauberk_plugins.signing.binding import run_together
+    from hauberk_plugins.signing.template import Template
+
+    return ", ".join(f"`{{{one}}}` and `{{{two}}}`" for one, two in run_together(Template(message)))
 
 
 def _bound(signing: Mapping[str, Any]) -> str:

@@ -19,7 +19,13 @@ from hauberk.ports import Credentials
 from hauberk.quiet import quietly
 from hauberk.secret import Secret
 from hauberk_plugins.keys.dotenv import Dotenv
-from hauberk_plugins.keys.reference import AVAILABLE, Kind, Reference, read_reference
+from hauberk_plugins.keys.reference import (
+    AVAILABLE,
+    Kind,
+    Reference,
+    UnusableCredentials,
+    read_reference,
+)
 
 #: How long what was found is taken to stand before it is looked for again.
 FRESH_NS: Final = 1_000_000_000
@@ -83,7 +89,8 @@ class APIKeyManager:
         """Return an account's credentials; the same object until they are rotated.
 
         Raises:
-            CredentialsMissing: Says which reference leads nowhere, and where it was looked for.
+            CredentialsMissing: Says which reference leads nowhere, and where it was looked for;
+                `UnusableCredentials` what is wrong with what it leads to.
             UnusableReference: A reference is of a kind that is not available.
             ConfigError: A dotenv file that is needed may not be used: says what to do.
         """
@@ -104,8 +111,8 @@ class APIKeyManager:
             raise CredentialsMissing(name, "the account", ("hauberk.yml",), "add the account")
         if account.disabled:
             remedy = "set `disabled: false` once its key is to be used again"
-            raise CredentialsMissing(
-                name, "the account is disabled: its key", ("hauberk.yml",), remedy
+            raise UnusableCredentials(
+                name, "its key", "hauberk.yml", "the account is disabled", remedy
             )
         now_ns = self._monotonic_ns()
         references = self._references(name, account)
@@ -189,11 +196,15 @@ class APIKeyManager:
                 f"reading {path}", lambda: Secret(read_private(path, _MAX_FILE).strip())
             )
         except UnsafeFile as error:
-            remedy = f"{error.problem}; {error.remedy}"
+            why, remedy = error.problem, error.remedy
+        except FileNotFoundError:
+            raise CredentialsMissing(
+                account, str(reference), (str(path),), "put the key into this file"
+            ) from None
         except OSError as error:
-            remedy = f"it cannot be read: {error.strerror}"
+            why, remedy = "it cannot be read", str(error.strerror)
         else:
             if found:
                 return found
-            remedy = "it is empty: put the key into it"
-        raise CredentialsMissing(account, str(reference), (str(path),), remedy)
+            why, remedy = "it is empty", "put the key into it"
+        raise UnusableCredentials(account, str(reference), str(path), why, remedy)

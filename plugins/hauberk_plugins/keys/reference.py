@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from hauberk.errors import HauberkError
+from hauberk.errors import CredentialsMissing, HauberkError
 
 #: The kinds that can be resolved, as they are written.
 AVAILABLE: Final = ("env:NAME", "vault:NAME", "keyring:NAME", "file:PATH")
@@ -35,6 +35,26 @@ class UnusableReference(HauberkError):
         return (
             f"the {self.what} of account {self.account!r} cannot be used, since {self._why}; "
             f"available are: {', '.join(AVAILABLE)}"
+        )
+
+
+class UnusableCredentials(CredentialsMissing):
+    """What a reference leads to is there, and may not be used.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    def __init__(self, account: str, reference: str, place: str, why: str, remedy: str) -> None:
+        super().__init__(account, reference, (place,), remedy)
+        self.args = (account, reference, place, why, remedy)
+        self.why = why
+
+    def __str__(self) -> str:
+        place = self.looked_in[0]
+        return (
+            f"account {self.account!r}: {self.reference} cannot be used: {place}: {self.why}; "
+            f"{self.remedy}"
         )
 
 

@@ -45,6 +45,15 @@ def reads_one_way(params: Pairs) -> bool:
     return not any("&" in value or "&" in name or "=" in name for name, value in params)
 
 
+def begins_json(body: str) -> bool:
+    """Whether a body begins as JSON does that is no bare value, without space.
+
+    Right behind a query that is signed unescaped, it shows where that ends: no such text that ends
+    another begins in the middle of it.
+    """
+    return body.startswith(("{", "["))
+
+
 def json_object(params: Pairs) -> str:
     """Write parameters as a compact JSON object of text; what is beyond ASCII stays as it is."""
     return "{" + ",".join([f"{_text(name)}:{_text(value)}" for name, value in params]) + "}"

@@ -9,10 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from hauberk.request import Pairs
 from hauberk_plugins.signing.algorithms import OUTPUTS
+from hauberk_plugins.signing.binding import COVER
 from hauberk_plugins.signing.encode import raw
 from hauberk_plugins.signing.objects import concat
 from hauberk_plugins.signing.ready import Ready
 from hauberk_plugins.signing.scheme import RAW, Scheme
+from hauberk_plugins.signing.template import Template
 
 _HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
     "sha256": lambda data: hashlib.sha256(data).digest(),
@@ -20,14 +22,7 @@ _HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
 }
 
 
-#: By which tokens a part of a request gets into the message.
-_COVER: Final[dict[str, frozenset[str]]] = {
-    "method": frozenset({"method"}),
-    "host": frozenset({"host"}),
-    "path": frozenset({"path", "tail"}),
-    "query": frozenset({"query", "?query", "raw_query", "?raw_query"}),
-    "body": frozenset({"body", "concat", "envelope"}),
-}
+_RAW_QUERY: Final = frozenset({"raw_query", "?raw_query"})
 
 
 class Parts(NamedTuple):
@@ -86,9 +81,13 @@ class Wording:
         ]
         self._is_raw = any(digest.written == RAW for digest in scheme.digests.values())
         #: Which parts of a request are signed.
-        self.covers = frozenset(part for part, by in _COVER.items() if not by.isdisjoint(tokens))
+        self.covers = frozenset(part for part, by in COVER.items() if not by.isdisjoint(tokens))
         self.binds_query = "query" in self.covers
-        self.is_raw_query = not {"raw_query", "?raw_query"}.isdisjoint(tokens)
+        self.is_raw_query = not _RAW_QUERY.isdisjoint(tokens)
+        #: Whether an unescaped query runs into the body.
+        self.joins_body = any(
+            map(_joins, [scheme.message, *[digest.of for digest in scheme.digests.values()]])
+        )
 
     def message(self, ready: Ready, values: dict[str, str], parts: Parts) -> bytes:
         """Return the bytes that are signed.
@@ -126,4 +125,13 @@ class Wording:
         values |= {"method": method, "path": path, "tail": path.removeprefix(self._cut)}
 
     def _tail(self, parts: Parts) -> str:
-        return parts.url[parts.url.index("/", 8) :].removeprefix(self._cut)
+        url = parts.url
+        return url[url.index("/", 8) :].removeprefix(self._cut)
+
+
+def _joins(template: Template) -> bool:
+    pieces = template.pieces()
+    return any(
+        left in _RAW_QUERY and not between and right == "body"
+        for left, between, right in zip(pieces[1::2], pieces[2::2], pieces[3::2], strict=False)
+    )

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
-from hauberk.errors import SigningError, StoreConflict, StoreError, UnsafeFile
-from hauberk.files import check_private, make_private_folder
+from hauberk.errors import StoreConflict, StoreError
 from hauberk.ports import Store
+from hauberk_plugins.signing.noncefile import NonceError, NonceFile, Taken
 
 #: By the name that venue files use: how many nanoseconds a nonce's unit has.
 UNITS: Final = {"ms": 1_000_000, "us": 1_000}
-#: How far ahead of what is handed out the mark in the store stands, in nanoseconds: it is written
-#: once in that time at most, and a process that starts after a crash begins there.
+#: How far a block reaches beyond the first nonce taken out of it, in nanoseconds: the store is
+#: written once in that time at most, and a process that starts after a crash begins behind it.
 AHEAD_NS: Final = 2_000_000_000
-
+#: For how long nonces are taken one by one after another machine took some, in nanoseconds.
+WARY_NS: Final = 60_000_000_000
 #: A nonce that is this far ahead of the clock is damage: it would use the key up for good.
 FAR_NS: Final = 366 * 24 * 3_600 * 1_000_000_000
 
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NUMBER: Final = struct.Struct(">Q")
 _DIGITS: Final = 20
-_TRIES: Final = 20
-
-
-class NonceError(SigningError):
-    """No nonce can be vouched for, and so nothing is signed."""
+_TRIES: Final = 64
+_NOTHING: Final = Taken(0, 0, 0)
+_NO_FILE: Final[AbstractContextManager[None]] = nullcontext()
 
 
 class Nonces:
     """Nonces of one key: the time in a unit, and always above every one before.
 
-    Three things keep them rising. A number in memory, under a lock, for threads. A file of eight
-    bytes, locked for two system calls, for the processes of a machine. And in the store a mark that
-    no nonce handed out ever reaches: after a crash, a power cut or on another machine, whoever
+    Three things keep them rising. A number in memory, under a lock, for threads. A file, locked for
+    two system calls, for the processes of a machine. And in the store a mark that no nonce handed
+    out ever reaches: whoever needs more moves it by compare-and-set, and what lies between the old
+    mark and the new one is nobody else's. After a crash, a power cut or on another machine, whoever
     starts begins there.
+
+    A machine that finds the mark where it did not put it shares the key with another one. From then
+    on it takes nonces one by one, so that they rise in the order in which all machines take them;
+    with a block each, all but the machine with the highest block would be refused.
 
     Args:
         name: Stands for the key in names of files and records; letters, digits and `-`.
@@ -61,15 +61,16 @@ class Nonces:
         self._record = f"nonce/{unit}/{name}"
         self._unit_ns = UNITS[unit]
         self._ahead = AHEAD_NS // self._unit_ns
+        self._wary = WARY_NS // self._unit_ns
         self._far = FAR_NS // self._unit_ns
         self._wall_ns = wall_ns
-        self._path = None if folder is None else folder / f"nonce-{unit}-{name}"
+        self._file = None if folder is None else NonceFile(folder / f"nonce-{unit}-{name}")
         self._store = store
         self._lock = threading.Lock()
-        self._descriptor, self._process = -1, os.getpid()
-        self._last = 0
-        #: What may be handed out lies below; 0 before the mark was first looked at.
-        self._mark = 0
+        self._process = os.getpid()
+        self._taken = _NOTHING
+        #: Whether this process has looked at the mark.
+        self._has_begun = False
 
     def take(self) -> str:
         """Return the next nonce.
@@ -78,52 +79,74 @@ class Nonces:
             NonceError: The file or the record is not what was written, or cannot be written: says
                 what to do.
         """
-        with self._lock, self._shared() as shared:
-            if shared.is_fresh:  # nobody knows what was handed out before: the mark does
-                self._mark = 0
+        with self._lock, _NO_FILE if self._file is None else self._file.held() as held:
+            before = self._taken if held is None else held.taken
+            if self._process != os.getpid() or (held is not None and held.is_fresh):
+                # Nobody knows what was handed out before: the mark does.
+                self._process, self._has_begun = os.getpid(), False
+            last, end, wary = before
             now = self._wall_ns() // self._unit_ns
-            value = max(now, self._last + 1, shared.last + 1)
-            if value >= self._mark:
-                value = self._marked(value, shared.last)
-            if value > now + self._far:
-                raise NonceError(
-                    "the next nonce would lie more than a year ahead of the clock: what is kept of "
-                    "them was changed by other means, or the clock is wrong. Set the clock, else "
-                    "run: hauberk nonces reset ACCOUNT"
-                )
-            shared.keep(value)
-            self._last = value
-        return str(value)
+            value = max(now, self._taken.last + 1, last + 1)
+            is_sound = last < end <= last + self._ahead
+            if self._has_begun and is_sound and value < end:
+                self._check_near(value, now)
+                taken = Taken(value, end, wary)
+            else:
+                taken = self._reserved(value, now, before)
+                self._has_begun = True
+            if held is not None:
+                held.keep(taken)
+            self._taken = taken
+        return str(taken.last)
 
-    def _marked(self, value: int, last: int) -> int:
-        """Put the mark above a nonce; where this process has not seen it yet, begin there."""
+    def _reserved(self, value: int, now: int, before: Taken) -> Taken:
+        """Move the mark above a nonce, or above one that lies above the mark."""
         if self._store is None:
-            self._mark = value + self._ahead
-            return value
+            self._check_near(value, now)
+            return Taken(value, value + self._ahead, 0)
         try:
             for _ in range(_TRIES):
                 record = self._store.get(self._record)
                 mark = 0 if record is None else _number(record.value, self._record)
-                if record is not None and last > mark:  # it never is: the mark is written first
+                if record is not None and before.last > mark:  # the mark is always written first
+                    where = "memory" if self._file is None else self._file.path
                     raise NonceError(
-                        f"{self._path} holds a nonce that nobody handed out: remove it, the mark "
-                        "in the store stands in for it"
+                        f"{where} holds a nonce that nobody handed out: remove it, the mark in "
+                        "the store stands in for it"
                     )
-                if value > self._wall_ns() // self._unit_ns + self._far:
-                    return value  # refused, and not made durable
-                if not self._mark:
-                    value = max(value, mark)
-                wanted = max(value + self._ahead, mark)
+                wary = self._wariness(mark, now, before)
+                wanted = value
+                if mark != before.end or not self._has_begun:
+                    wanted = max(value, mark)
+                self._check_near(wanted, now)
+                end = max(wanted + (1 if wary > now else self._ahead), mark)
                 version = 0 if record is None else record.version
                 try:
-                    self._store.put(self._record, b"%d" % wanted, version=version)
+                    self._store.put(self._record, b"%d" % end, version=version)
                 except StoreConflict:
-                    continue  # another process moved it
-                self._mark = wanted
-                return value
+                    continue  # somebody moved it
+                return Taken(wanted, end, wary)
         except StoreError as error:
             raise NonceError(f"the nonce cannot be kept: {error}") from None
-        raise NonceError("the nonce cannot be kept: other processes change it all the time")
+        raise NonceError("the nonce cannot be kept: other machines change it all the time")
+
+    def _wariness(self, mark: int, now: int, before: Taken) -> int:
+        """Say up to which time nonces are to be taken one by one."""
+        if mark == before.end:  # as this machine left it
+            return before.wary
+        if before.end:
+            return now + self._wary
+        # Whoever has put it there was stopped just now, or is a machine that is there still: it
+        # has used its block up by then, and has come to the mark.
+        return now + 2 * self._ahead if mark > now else 0
+
+    def _check_near(self, value: int, now: int) -> None:
+        if value > now + self._far:
+            raise NonceError(
+                "the next nonce would lie more than a year ahead of the clock: what is kept of "
+                "them was changed by other means, or the clock is wrong. Set the clock, else "
+                "run: hauberk nonces reset ACCOUNT"
+            )
 
     def forget(self) -> None:
         """Remove file and record: the next nonce is the present time.
@@ -133,96 +156,20 @@ class Nonces:
         """
         try:
             with self._lock:
-                self._close()
-                if self._path is not None:
-                    self._path.unlink(missing_ok=True)
+                if self._file is not None:
+                    self._file.close()
+                    self._file.path.unlink(missing_ok=True)
                 if self._store is not None:
                     self._store.delete(self._record)
-                self._last = self._mark = 0
+                self._taken, self._has_begun = _NOTHING, False
         except (OSError, StoreError) as error:
             raise NonceError(f"the nonces cannot be forgotten: {error}") from None
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._close()
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    @contextmanager
-    def _shared(self) -> Iterator[_Shared]:
-        if self._path is None:
-            yield _Shared(None, 0, is_fresh=False)
-            return
-        try:
-            descriptor = self._locked(self._path)
-        except UnsafeFile as error:
-            raise NonceError(str(error)) from None
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise NonceError(f"{self._path} cannot be used: {why}") from None
-        try:
-            held = os.pread(descriptor, _NUMBER.size + 1, 0)
-            if len(held) not in (0, _NUMBER.size):
-                raise NonceError(
-                    f"{self._path} does not hold a nonce: remove it, the mark in the store stands "
-                    "in for it"
-                )
-            last = _NUMBER.unpack(held)[0] if held else 0
-            yield _Shared(descriptor, last, is_fresh=not held)
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-    def _locked(self, path: Path) -> int:
-        """Return the file's descriptor, locked; opened again after a fork, or once removed."""
-        if self._process != os.getpid():  # a lock would be the parent's as well
-            self._descriptor, self._process = -1, os.getpid()
-        while True:
-            if self._descriptor < 0:
-                self._descriptor = _opened(path)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            if os.fstat(self._descriptor).st_nlink:
-                return self._descriptor
-            self._close()
-
-
-class _Shared:
-    """The last nonce of any process of this machine."""
-
-    __slots__ = ("_descriptor", "is_fresh", "last")
-
-    def __init__(self, descriptor: int | None, last: int, *, is_fresh: bool) -> None:
-        self._descriptor = descriptor
-        self.last = last
-        self.is_fresh = is_fresh
-
-    def keep(self, value: int) -> None:
-        """Write the next one down."""
-        if self._descriptor is None:
-            return
-        try:
-            os.pwrite(self._descriptor, _NUMBER.pack(value), 0)
-        except OSError as error:
-            raise NonceError(f"the nonce cannot be kept: {error.strerror}") from None
-
-
-def _opened(path: Path) -> int:
-    try:
-        descriptor = os.open(path, _FLAGS, 0o600)
-    except FileNotFoundError:
-        make_private_folder(path.parent)
-        descriptor = os.open(path, _FLAGS, 0o600)
-    try:
-        if os.fstat(descriptor).st_size == 0:
-            os.fchmod(descriptor, 0o600)  # whatever the umask took away
-        check_private(path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+            if self._file is not None:
+                self._file.close()
 
 
 def _number(value: bytes, record: str) -> int:

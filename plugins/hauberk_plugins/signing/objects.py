@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+#: RFC 8259, 2.
+_SPACE: Final = " \t\n\r"
+
 
 def read_object(text: str) -> dict[str, Any]:
     """Read a JSON object; numbers keep their text.
@@ -35,11 +38,12 @@ def is_strict(text: str) -> bool:
 
 
 def _read(decoder: json.JSONDecoder, text: str) -> dict[str, Any]:
+    text = text.strip(_SPACE)
     try:
-        found = decoder.decode(text)
+        found, end = decoder.raw_decode(text)
     except RecursionError:
-        found = None
-    if type(found) is not dict:
+        found, end = None, 0
+    if type(found) is not dict or end != len(text):
         raise ValueError("not a JSON object")
     return found
 
@@ -55,19 +59,17 @@ def concat(members: Mapping[str, Any]) -> str:
     """
     return "".join(
         [
-            name + (value if type(value) is str else _joined(value))
-            for name, value in sorted(members.items())
+            name + (value if type(value := members[name]) is str else _joined(value))
+            for name in sorted(members)
         ]
     )
 
 
 def _joined(value: Any) -> str:
-    if type(value) is str:
-        return value
     if type(value) is dict:
         return concat(value)
     if type(value) is list:
-        return "".join([_joined(item) for item in value])
+        return "".join([item if type(item) is str else _joined(item) for item in value])
     return json.dumps(value)
 
 

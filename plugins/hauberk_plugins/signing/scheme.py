@@ -15,6 +15,7 @@ from attrs import frozen
 from hauberk.ports import Venue
 from hauberk.spelling import nearest
 from hauberk_plugins.signing.algorithms import ALGORITHMS, OUTPUTS, SECRETS
+from hauberk_plugins.signing.binding import faults, header_faults
 from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER, Token, Value
 from hauberk_plugins.signing.reading import Reading
 from hauberk_plugins.signing.template import Template
@@ -121,6 +122,7 @@ class Scheme:
         cut: What the token `tail` lacks of the path, at its beginning.
         digests: By the token that stands for each.
         message: What is signed.
+        unsigned: Places that the exchange signs nothing of.
         signature: The parameter that carries the signature, last; empty where a header does.
         headers: Those that are added to every signed request.
         envelope: What carries the parameters of methods whose place it is.
@@ -146,6 +148,7 @@ class Scheme:
     cut: str
     digests: Mapping[str, Digest]
     message: Template
+    unsigned: frozenset[str]
     signature: str
     headers: Mapping[str, Template]
     envelope: Envelope | None
@@ -217,6 +220,7 @@ def read_scheme(venue: Venue) -> Scheme:
         cut=read.text(section.get("cut", ""), ("cut",)),
         digests=digests,
         message=read.template(section.get("message"), ("message",), of_message),
+        unsigned=_unsigned(read, section.get("unsigned", ())),
         signature=_signature(read, section.get("signature")),
         headers={
             name: read.template(value, ("headers", name), (*of_time, "signature", *of_jwt))
@@ -245,7 +249,7 @@ _FIELDS: Final = (
         "before",
     ),
     *("after", "adds_to_query", "empty_body", "typed", "cut", "digests", "message", "signature"),
-    *("headers", "envelope", "jwt", "key_only"),
+    *("headers", "envelope", "jwt", "key_only", "unsigned"),
 )
 _NEVER_SAFE: Final = frozenset("&=%+#")
 #: What an envelope may hold as a number.
@@ -324,6 +328,11 @@ def _digests(read: Reading, value: Any) -> dict[str, Digest]:
     return found
 
 
+def _unsigned(read: Reading, value: Any) -> frozenset[str]:
+    items = enumerate(read.items(value, ("unsigned",)))
+    return frozenset(read.choice(place, ("unsigned", index), PLACES) for index, place in items)
+
+
 def _signature(read: Reading, value: Any) -> str:
     if value is None:
         return ""
@@ -378,6 +387,8 @@ def _jwt(read: Reading, value: Any, known: tuple[str, ...]) -> dict[str, Token]:
 def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
     """Parts that need each other, and what is added: declared, or the kernel denies it all."""
     tokens = scheme.tokens()
+    for path, message in (*faults(scheme, venue), *header_faults(scheme)):
+        read.fault(path, message)
     for endpoint in sorted(scheme.key_only.difference(venue.endpoints())):
         read.fault(("key_only",), f"{endpoint[:80]!r} is none of `operations`")
     for method in venue.section("signing")["place"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from hauberk.ports import Credentials, Venue
@@ -36,7 +36,7 @@ class Signer(Protocol):
 
 #: By the name that venue files use, as `scheme`.
 NAMED: Final[dict[str, Callable[[Venue, int | None], Signer]]] = {"hyperliquid": HyperliquidSigner}
-VERIFIERS: Final[dict[str, Callable[[Venue], HyperliquidVerifier]]] = {
+VERIFIERS: Final[dict[str, Callable[[Venue, Collection[str] | None], HyperliquidVerifier]]] = {
     "hyperliquid": HyperliquidVerifier
 }
 
@@ -57,11 +57,18 @@ def signer_for(venue: Venue, window_ms: int | None = None) -> Signer:
     return NAMED[_name(venue)](venue, window_ms)
 
 
-def verifier_for(venue: Venue) -> RequestVerifier | HyperliquidVerifier:
-    """Make the verifier of a venue, the mirror of its signer; raises as `signer_for`."""
+def verifier_for(
+    venue: Venue, bases: Collection[str] | None = None
+) -> RequestVerifier | HyperliquidVerifier:
+    """Make the verifier of a venue, the mirror of its signer; raises as `signer_for`.
+
+    Args:
+        venue: The venue.
+        bases: Base URLs that count; `None` for the venue's.
+    """
     if "scheme" not in venue.section("signing"):
-        return RequestVerifier(venue, read_scheme(venue))
-    return VERIFIERS[_name(venue)](venue)
+        return RequestVerifier(venue, read_scheme(venue), bases)
+    return VERIFIERS[_name(venue)](venue, bases)
 
 
 def _name(venue: Venue) -> str:

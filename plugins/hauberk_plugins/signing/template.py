@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
+from typing import Any, Final
 
 _TOKEN: Final = re.compile(r"\{([?a-z_]+)\}")
 
@@ -19,7 +20,7 @@ class Template:
         ValueError: A brace belongs to no token.
     """
 
-    __slots__ = ("_format", "_parts", "tokens")
+    __slots__ = ("_format", "_parts", "_values", "tokens")
 
     def __init__(self, text: str) -> None:
         parts = _TOKEN.split(text)
@@ -30,11 +31,11 @@ class Template:
     def _set(self, parts: list[str]) -> None:
         # Literals at even places, tokens between them.
         self._parts = parts
-        self.tokens = frozenset(parts[1::2])
-        self._format = "".join(
-            f"%({part})s" if index % 2 else part.replace("%", "%%")
-            for index, part in enumerate(parts)
-        )
+        names = parts[1::2]
+        self.tokens = frozenset(names)
+        self._format = "%s".join([part.replace("%", "%%") for part in parts[::2]])
+        # Taken out by position, which is quicker than a format that names them.
+        self._values: Callable[[Mapping[str, str]], Any] = itemgetter(*names) if names else _none
 
     @classmethod
     def of_pieces(cls, pieces: list[str]) -> Template:
@@ -58,7 +59,8 @@ class Template:
 
     def render(self, values: Mapping[str, str]) -> str:
         """Put values in the place of all tokens."""
-        return self._format % values
+        text: str = self._format % self._values(values)
+        return text
 
     def pieces(self) -> list[str]:
         """Return literals at even places, and tokens between them."""
@@ -86,6 +88,10 @@ class Template:
 
     def _number(self, token: str) -> int:
         return sorted(self.tokens).index(token)
+
+
+def _none(_: Mapping[str, str]) -> tuple[()]:
+    return ()
 
 
 def unknown(template: Template, known: Collection[str]) -> list[str]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Any, Final, NoReturn
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
-from attrs import field, frozen
-
-from hauberk.errors import HauberkError, InvalidValue
+from hauberk.errors import InvalidValue
 from hauberk.ports import Credentials, Venue
-from hauberk.request import Pairs, Request, path_of
+from hauberk.request import Pairs, Request, base_of, path_of
 from hauberk_plugins.signing.algorithms import read_output
-from hauberk_plugins.signing.encode import reads_one_way
+from hauberk_plugins.signing.contents import content_types
+from hauberk_plugins.signing.encode import begins_json, reads_one_way
 from hauberk_plugins.signing.jwt import JWT_CLAIMS, JWT_HEADER
 from hauberk_plugins.signing.message import Parts, Wording
-from hauberk_plugins.signing.objects import read_object
+from hauberk_plugins.signing.objects import is_strict, read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
 from hauberk_plugins.signing.scheme import (
     ENVELOPE,
@@ -30,52 +28,11 @@ from hauberk_plugins.signing.scheme import (
     beside,
 )
 from hauberk_plugins.signing.template import Template
-from hauberk_plugins.signing.times import TIMES
+from hauberk_plugins.signing.validity import check_time
+from hauberk_plugins.signing.values import Values, header_of
+from hauberk_plugins.signing.verdict import VerificationFailed, Verified, refuse
 
-_MS: Final = 1_000_000
-#: How far in the future a timestamp may be: clocks differ.
-AHEAD_NS: Final = 1_000 * _MS
-#: For how long a request may say that it is valid, where the venue's own window is no longer.
-MAX_WINDOW_NS: Final = 60_000 * _MS
 _HELD: Final = ("key", "passphrase", "passphrase_mac")
-
-
-class VerificationFailed(HauberkError):
-    """A request is not one that its exchange would take.
-
-    Attributes:
-        part: `form` (something is missing, twice or unreadable), `key`, `signature` or `time`.
-    """
-
-    def __init__(self, part: str, why: str) -> None:
-        super().__init__(part, why)
-        self.part = part
-        self._why = why
-
-    def __str__(self) -> str:
-        return f"the request does not verify: {self._why}"
-
-
-@frozen
-class Verified:
-    """What a verified request says.
-
-    Attributes:
-        params: The parameters as they were sent, without what signing added.
-        covers: Which parts of the request the exchange has signed, of `method`, `host`, `path`,
-            `query` and `body`: another part may have been changed by anybody on the way. Empty for
-            an endpoint that takes the key and no signature.
-        at_ns: Its timestamp, nanoseconds since the epoch; `None` where the scheme has none.
-        nonce: Its nonce, for the caller to compare with those before; empty where there is none.
-        is_whole: Whether `params` has all that was sent. Not where the body is JSON that is no flat
-            object: read the body itself then.
-    """
-
-    params: Pairs = field(repr=False)
-    covers: frozenset[str]
-    at_ns: int | None
-    nonce: str
-    is_whole: bool = True
 
 
 class RequestVerifier:
@@ -85,14 +42,28 @@ class RequestVerifier:
     these bytes, and whether the venue would take them at a given time. Nonces it hands back, since
     only the caller knows those before.
 
+    Some exchanges sign parts with nothing between them (`run_together` says which; so do their
+    pages): Phemex path, query and expiry, BitMEX query and expiry. One signed string then has
+    several readings, and whoever moves the boundary has a request that verifies too. Give the time,
+    which leaves one expiry, and look the path up in the venue's map; where a path there begins
+    another (`/orders/active`, `/orders/activeList`), look at the parameters' names as well. An
+    archive that does none of it takes every reading.
+
     Args:
         venue: Reads parameters off the wire.
         scheme: From `read_scheme`.
+        bases: Base URLs that count, `scheme://host[:port]`; `None` for the venue's. An account with
+            a `base_url` of its own, such as a sandbox's, has that one.
     """
 
-    def __init__(self, venue: Venue, scheme: Scheme) -> None:
+    def __init__(self, venue: Venue, scheme: Scheme, bases: Collection[str] | None = None) -> None:
         self._venue = venue
         self._scheme = scheme
+        self._bases = frozenset(
+            base.rstrip("/") for base in (venue.bases if bases is None else bases)
+        )
+        self._types, self._bare_types = content_types(scheme)
+        self._says_type = CONTENT_TYPE.lower() in map(str.lower, scheme.headers)
         self._wording = Wording(scheme)
         self._added = {one.param: one.value for one in (*scheme.before, *scheme.after)}
         self._ready: dict[str, Ready] = {}
@@ -116,17 +87,22 @@ class RequestVerifier:
             ready = self._ready[signed.account] = Ready(self._scheme, credentials, {})
         try:
             return self._verified(signed, ready, at_ns)
-        except (InvalidValue, ValueError, IndexError, RecursionError) as error:
-            why = str(error) if isinstance(error, InvalidValue) else "a value cannot be read"
-        raise VerificationFailed("form", why)
+        except VerificationFailed as error:
+            part, why = error.part, error.why
+        except InvalidValue as error:
+            part, why = "form", str(error)
+        except (ValueError, IndexError, RecursionError):
+            part, why = "form", "a value cannot be read"
+        # Raised here: the frames of what failed hold keys and signatures.
+        raise VerificationFailed(part, why)
 
     def _verified(self, signed: Request, ready: Ready, at_ns: int | None) -> Verified:
         scheme = self._scheme
         base, _, query = signed.url.partition("?")
-        if signed.params or (place := scheme.place_of(signed.method, base)) is None:
-            _refuse("form", "it is not signed, or its method is none that the venue takes")
-        values = _Values()
         body = signed.body.decode()
+        place = self._place(signed, base)
+        self._check_wire(signed, place, body)
+        values = Values()
         if f"{signed.method} {path_of(base)}" in scheme.key_only:
             return self._keyed(signed, ready, values)
         self._from_headers(signed, ready, values)
@@ -137,52 +113,82 @@ class RequestVerifier:
                 query = self._signature_off(query, values)
         url = f"{base}?{query}" if query else base
         query_pairs = self._venue.sent(signed.signed(url=url, headers=(), body=b""))
-        if self._wording.is_raw_query and not reads_one_way(query_pairs):
-            _refuse("form", "its query would be signed alike as other parameters")
-        pairs, envelope, members = query_pairs, "", None
+        self._check_query(place, query_pairs, body)
+        inside: Pairs | None = ()
+        envelope, members = "", None
         if place == ENVELOPE:
             self._wording.add_path(values, signed.method, base)
             envelope, members = self._from_envelope(signed, values)
-            with suppress(InvalidValue):  # JSON that is no flat object is signed as it stands
-                pairs += self._venue.sent(
-                    signed.signed(url=base, headers=signed.headers, body=signed.body)
-                )
-        elif body and place != QUERY:
-            pairs += self._body_pairs(signed, base, body)
-        params = self._from_params(pairs, values)
+            inside = self._flat(signed.signed(url=base, headers=signed.headers, body=signed.body))
+        elif body:
+            inside = self._body_pairs(signed, base, body)
+        params = self._from_params(query_pairs + (inside or ()), values)
         parts = Parts(
             signed.method, base, query, query_pairs,
             dict(params) if members is None else members,
-            body, _header(signed, CONTENT_TYPE), envelope,
+            body, header_of(signed, CONTENT_TYPE), envelope,
         )  # fmt: skip
         self._check_signature(ready, values, parts)
         self._check_keys(ready, values)
-        at = self._check_time(values, at_ns)
-        is_whole = not body or place != JSON or body == scheme.empty_body or self._is_flat(body)
-        return Verified(tuple(params), self._wording.covers, at, values.get("nonce", ""), is_whole)
+        at, expires = check_time(scheme, values, at_ns)
+        return Verified(
+            tuple(params),
+            self._wording.covers,
+            at,
+            values.get("nonce", ""),
+            is_whole=inside is not None,
+            expires_ns=expires,
+        )
 
-    def _keyed(self, signed: Request, ready: Ready, values: _Values) -> Verified:
+    def _place(self, signed: Request, base: str) -> str:
+        """Return where the parameters of a request go, one to a URL that counts."""
+        place = self._scheme.place_of(signed.method, base)
+        if signed.params or place is None:
+            refuse("form", "it is not signed, or its method is none that the venue takes")
+        if base_of(base) not in self._bases:
+            refuse("host", "it goes to none of the base URLs that count")
+        if "#" in signed.url or signed.url.endswith("?"):
+            refuse("form", "its URL is not written as it is signed")
+        return place
+
+    def _check_wire(self, signed: Request, place: str, body: str) -> None:
+        """Refuse a body that the exchange would not take, or not read as what it is."""
+        if place == QUERY and body:
+            refuse("form", "it has a body beside its parameters, which go into the query")
+        if place == JSON and body not in ("", self._scheme.empty_body) and not is_strict(body):
+            refuse("form", "its body is not JSON with every name once")
+        wanted = (self._types if body else self._bare_types)[place]
+        said = header_of(signed, CONTENT_TYPE).partition(";")[0].strip().lower()
+        if wanted and not self._says_type and said != wanted:
+            refuse("form", f"its content type is not {wanted}")
+
+    def _check_query(self, place: str, pairs: Pairs, body: str) -> None:
+        """Refuse a query that says something else than what was signed."""
+        wording = self._wording
+        if not pairs:
+            return
+        if place != QUERY and not wording.binds_query and not self._scheme.adds_to_query:
+            refuse("form", "it has a query, of which nothing is signed")
+        if wording.is_raw_query and not reads_one_way(pairs):
+            refuse("form", "its query would be signed alike as other parameters")
+        if place == JSON and wording.joins_body and not begins_json(body):
+            refuse("form", "its query would be signed alike as one that ends elsewhere")
+
+    def _keyed(self, signed: Request, ready: Ready, values: Values) -> Verified:
         """Check a request that bears the key and no signature."""
         self._from_headers(signed, ready, values)
         self._check_keys(ready, values)
         return Verified(self._venue.sent(signed), frozenset(), None, "")
 
-    def _is_flat(self, body: str) -> bool:
-        try:
-            return all(type(value) is not dict and type(value) is not list
-                       for value in read_object(body).values())  # fmt: skip
-        except ValueError:
-            return False
-
-    def _from_headers(self, signed: Request, ready: Ready, values: _Values) -> None:
+    def _from_headers(self, signed: Request, ready: Ready, values: Values) -> None:
         for name, template in self._scheme.headers.items():
-            values.take(template, _header(signed, name), f"header {name}")
+            values.take(template, header_of(signed, name), f"header {name}")
         if (token := self._scheme.jwt.get(ready.algorithm.name)) is not None:
             header, claims = values.pop(JWT_HEADER), values.pop(JWT_CLAIMS)
             for name, template, text in token.read(header, claims):
                 values.take(template, text, f"{name} of the token")
 
-    def _signature_off(self, text: str, values: _Values) -> str:
+    def _signature_off(self, text: str, values: Values) -> str:
         """Take the signature, the last parameter, off a query or form."""
         rest, mark, last = text.rpartition("&")
         pairs = self._venue.sent(
@@ -191,44 +197,48 @@ class RequestVerifier:
             )
         )
         if len(pairs) != 1 or pairs[0][0] != self._scheme.signature:
-            _refuse("form", f"its last parameter is not {self._scheme.signature}")
+            refuse("form", f"its last parameter is not {self._scheme.signature}")
         values.note("signature", pairs[0][1])
         return rest if mark else ""
 
-    def _body_pairs(self, signed: Request, base: str, body: str) -> Pairs:
+    def _body_pairs(self, signed: Request, base: str, body: str) -> Pairs | None:
         if body == self._scheme.empty_body:
             return ()
-        try:
-            return self._venue.sent(signed.signed(url=base, headers=(), body=body.encode()))
-        except InvalidValue:
-            # JSON that is no flat object is signed as it stands, and holds nothing that was added.
-            if self._added and not self._scheme.adds_to_query:
-                raise
-            return ()
+        bare = signed.signed(url=base, headers=(), body=body.encode())
+        if self._added and not self._scheme.adds_to_query:
+            return self._venue.sent(bare)
+        return self._flat(bare)
 
-    def _from_params(self, pairs: Pairs, values: _Values) -> Iterable[tuple[str, str]]:
+    def _flat(self, signed: Request) -> Pairs | None:
+        """Return what a body or envelope holds; `None` for JSON that is no flat object."""
+        try:
+            return self._venue.sent(signed)
+        except InvalidValue:
+            return None  # it is signed as it stands, and holds nothing that was added
+
+    def _from_params(self, pairs: Pairs, values: Values) -> Iterable[tuple[str, str]]:
         """Take what signing added, and return the rest."""
         found = [name for name, _ in pairs if name in self._added]
         if len(set(found)) != len(found):
-            _refuse("form", f"parameter {found[0]} is there twice")
+            refuse("form", f"parameter {found[0]} is there twice")
         for name, value in pairs:
             if name in self._added:
                 values.take(self._added[name], value, f"parameter {name}")
         for one in (*self._scheme.before, *self._scheme.after):
             if one.param not in found:
-                _refuse("form", f"parameter {one.param} is not there")
+                refuse("form", f"parameter {one.param} is not there")
         added = self._added.keys() | beside(self._scheme)
         return [pair for pair in pairs if pair[0] not in added]
 
-    def _from_envelope(self, signed: Request, values: _Values) -> tuple[str, dict[str, Any]]:
+    def _from_envelope(self, signed: Request, values: Values) -> tuple[str, dict[str, Any]]:
         """Return an envelope that a header carries, and the parameters that one holds."""
         envelope = self._scheme.envelope
         if envelope is None or (envelope.header and signed.body):
-            _refuse("form", "it has a body beside its envelope")
-        text = _header(signed, envelope.header) if envelope.header else signed.body.decode()
+            refuse("form", "it has a body beside its envelope")
+        text = header_of(signed, envelope.header) if envelope.header else signed.body.decode()
         members = read_object(b64decode(text, validate=True).decode() if envelope.header else text)
         if not members.keys() <= dict(envelope.members).keys() and not beside(self._scheme):
-            _refuse("form", "the envelope holds what the venue does not declare")
+            refuse("form", "the envelope holds what the venue does not declare")
         inner: Any = {}
         for name, value in envelope.members:
             if value == PARAMS:
@@ -236,13 +246,13 @@ class RequestVerifier:
                 continue
             found = members.get(name)
             if type(found) is not str:
-                _refuse("form", f"the envelope has no {name}")
+                refuse("form", f"the envelope has no {name}")
             values.take(Template(value), found, f"member {name}")
         if type(inner) is not dict:
-            _refuse("form", "the envelope holds no parameters")
+            refuse("form", "the envelope holds no parameters")
         return text if envelope.header else "", inner
 
-    def _check_signature(self, ready: Ready, values: _Values, parts: Parts) -> None:
+    def _check_signature(self, ready: Ready, values: Values, parts: Parts) -> None:
         written = values.pop("signature")
         message = self._wording.message(ready, values, parts)
         try:
@@ -251,62 +261,12 @@ class RequestVerifier:
         except ValueError:
             good = False
         if not good:
-            _refuse("signature", "its signature is not one of this request under this key")
+            refuse("signature", "its signature is not one of this request under this key")
 
-    def _check_keys(self, ready: Ready, values: _Values) -> None:
+    def _check_keys(self, ready: Ready, values: Values) -> None:
         held = ready.held
         for name in _HELD:
             if name in values and not hmac.compare_digest(
                 values[name].encode(), held.get(name, "").encode()
             ):
-                _refuse("key", f"its {name.partition('_')[0]} is another account's")
-
-    def _check_time(self, values: _Values, at_ns: int | None) -> int | None:
-        form = TIMES[self._scheme.timestamp]
-        window_ns = self._scheme.window_ms * _MS
-        if "window_ms" in values:
-            longest_ns = max(MAX_WINDOW_NS, window_ns)
-            if (window_ns := TIMES["ms"].read(values["window_ms"])) > longest_ns:
-                _refuse("time", "it would be valid for longer than any exchange has it")
-        at = None
-        if "timestamp" in values:
-            at = form.read(values["timestamp"])
-        if "expires" in values:
-            expires = form.read(values["expires"])
-            if at is None:
-                at = expires - window_ns
-            window_ns = min(window_ns, expires - at)
-        if at is not None and at_ns is not None and not -AHEAD_NS <= at_ns - at <= window_ns:
-            _refuse("time", "its time is too far from the exchange's: look at the clock")
-        return at
-
-
-class _Values(dict[str, str]):
-    """Tokens read off a request. The same one may stand in several places, with one value."""
-
-    def take(self, template: Template, text: str, where: str) -> None:
-        """Note what a template's tokens stand for in a text."""
-        found = template.read(text)
-        if found is None:
-            _refuse("form", f"{where} is not there, or not of the form that the venue takes")
-        for token, value in found.items():
-            self.note(token, value)
-
-    def note(self, token: str, value: str) -> None:
-        """Note a token's value."""
-        if self.setdefault(token, value) != value:
-            _refuse("form", f"it has two {token} that differ")
-
-    def __repr__(self) -> str:
-        return "[values of a signed request]"
-
-
-def _header(signed: Request, name: str) -> str:
-    found = [value for key, value in signed.headers if key.lower() == name.lower()]
-    if len(found) > 1:
-        _refuse("form", f"header {name} is there twice")
-    return found[0] if found else ""
-
-
-def _refuse(part: str, why: str) -> NoReturn:
-    raise VerificationFailed(part, why)
+                refuse("key", f"its {name.partition('_')[0]} is another account's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from hauberk.oskeyring import Entry, look_up
 from hauberk.secret import Secret
 from hauberk_plugins.keys.api_keys import FRESH_NS, KEYRING_FRESH_NS, APIKeyManager
 from hauberk_plugins.keys.dotenv import Dotenv
-from hauberk_plugins.keys.reference import UnusableReference
+from hauberk_plugins.keys.reference import UnusableCredentials, UnusableReference
 
 CANARY = "c4nary-s3cret-value"
 #: What the documentation promises, whatever the code counts by.
@@ -178,12 +179,23 @@ def test_a_file_that_may_not_be_used_is_said_with_what_to_do(tmp_path, content, 
     path = in_file(tmp_path, content, mode)
     with pytest.raises(CredentialsMissing) as caught:
         World(tmp_path, key="file:main.pem").credentials()
+    begins = f"account 'main': file:main.pem cannot be used: {path}: "
+    assert str(caught.value).startswith(begins)
     assert told in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert "is not set" not in str(caught.value)
+
+
+def test_a_file_that_others_may_read_is_told_with_the_command_to_run(tmp_path):
+    path = in_file(tmp_path, b"s3", 0o644)
+    with pytest.raises(UnusableCredentials) as caught:
+        World(tmp_path, key="file:main.pem").credentials()
+    assert caught.value.looked_in == (str(path),)
+    assert str(caught.value).endswith(f"others may use it (mode 0644); run: chmod 600 {path}")
+    assert str(copy.copy(caught.value)) == str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_said_with_its_path(tmp_path):
-    with pytest.raises(CredentialsMissing, match=r"looked in .*/nothing\.pem"):
+    with pytest.raises(CredentialsMissing, match=r"is not set \(looked in .*/nothing\.pem"):
         World(tmp_path, key="file:nothing.pem").credentials()
 
 

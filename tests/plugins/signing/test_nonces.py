@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from hauberk.errors import StoreError
 from hauberk.testing import MemoryStore
-from hauberk_plugins.signing.nonces import AHEAD_NS, NonceError, Nonces
+from hauberk_plugins.signing.noncefile import NonceError
+from hauberk_plugins.signing.nonces import AHEAD_NS, WARY_NS, Nonces
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS
@@ -69,6 +74,161 @@ class Restarts(RuleBasedStateMachine):
 
 TestRestarts = Restarts.TestCase
 TestRestarts.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+class Machines(RuleBasedStateMachine):
+    """Machines with a folder each and one store: processes come, go and are killed by any clock."""
+
+    @initialize()
+    def begin(self):
+        self.store = MemoryStore()
+        self.folders = [Path(tempfile.mkdtemp()) for _ in range(3)]
+        self.clocks = [Clock() for _ in self.folders]
+        self.running = {}
+        self.taken = set()
+        self.latest = START
+        self.starts = 0
+
+    def teardown(self):
+        for process, _ in getattr(self, "running", {}).values():
+            process.close()
+        for folder in getattr(self, "folders", ()):
+            shutil.rmtree(folder)
+
+    @rule(machine=st.integers(0, 2), number=st.integers(0, 1))
+    def start(self, machine, number):
+        if (machine, number) in self.running:
+            self.running[machine, number][0].close()
+        folder, clock = self.folders[machine], self.clocks[machine]
+        self.running[machine, number] = [Nonces("key", "ms", clock, folder, self.store), 0]
+        self.starts += 1
+
+    @rule(machine=st.integers(0, 2), by=st.integers(-2 * AHEAD_NS, 3 * AHEAD_NS))
+    def clock_steps(self, machine, by):
+        self.clocks[machine].now += by
+        self.latest = max(self.latest, self.clocks[machine].now)
+
+    @rule(machine=st.integers(0, 2))
+    def file_is_lost(self, machine):
+        for path in self.folders[machine].iterdir():
+            path.unlink()
+        self.starts += 2
+
+    @rule(machine=st.integers(0, 2), number=st.integers(0, 1), count=st.integers(1, 30))
+    def take(self, machine, number, count):
+        if (machine, number) not in self.running:
+            return
+        process = self.running[machine, number]
+        for _ in range(count):
+            value = int(process[0].take())
+            assert value not in self.taken
+            assert value > process[1]
+            process[1] = value
+            self.taken.add(value)
+        # Near the present: a start or a meeting moves them on by a block, and nothing else does.
+        most = self.latest // MS + (2 * self.starts + 4) * AHEAD_NS // MS + len(self.taken)
+        assert max(self.taken) <= most
+
+
+TestMachines = Machines.TestCase
+TestMachines.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def machines(tmp_path, store, *clocks):
+    return [Nonces("key", "ms", clock, tmp_path / str(n), store) for n, clock in enumerate(clocks)]
+
+
+def test_machines_that_begin_together_never_take_the_same_one_and_rise_in_turn(tmp_path):
+    one, other = machines(tmp_path, MemoryStore(), *[clock := Clock()] * 2)
+    first = [int(one.take()), int(other.take())]  # that one had a block by then
+    clock.now += AHEAD_NS
+    found = []
+    for _ in range(40):
+        found += [int(one.take()), int(other.take())]
+        clock.now += 7 * MS
+    assert found == sorted(set(found))
+    assert not set(first) & set(found)
+    assert found[-1] <= (clock.now + 2 * AHEAD_NS) // MS
+
+
+def test_machines_whose_clocks_differ_rise_in_turn(tmp_path):
+    clocks = [Clock(), Clock(START + 900 * MS), Clock(START - 3_000 * MS)]
+    running = machines(tmp_path, MemoryStore(), *clocks)
+    for one in running:
+        one.take()
+    for clock in clocks:
+        clock.now += AHEAD_NS
+    found = [int(one.take()) for _ in range(50) for one in running]
+    assert found == sorted(set(found))
+
+
+def test_a_machine_that_is_alone_again_writes_seldom(tmp_path):
+    store, clock = Counting(), Clock()
+    one, other = machines(tmp_path, store, clock, clock)
+    other.take()
+    clock.now += AHEAD_NS
+    one.take()
+    clock.now += 2 * AHEAD_NS
+    other.take()
+    clock.now += WARY_NS + AHEAD_NS
+    store.writes = 0
+    for _ in range(2_000):
+        other.take()
+        clock.now += 1_000_000  # 2 s in all
+    assert store.writes <= 2
+
+
+def test_processes_of_one_machine_take_none_for_another_machine(tmp_path):
+    store, clock = Counting(), Clock()
+    running = [Nonces("key", "ms", clock, tmp_path, store) for _ in range(3)]
+    for _ in range(1_000):
+        for one in running:
+            one.take()
+        clock.now += 4 * MS  # 4 s in all
+    assert store.writes <= 6
+
+
+def test_many_machines_at_once_never_take_the_same_one(tmp_path):
+    store, found = MemoryStore(), []
+
+    def take(one):
+        mine = [int(one.take()) for _ in range(100)]
+        assert mine == sorted(mine)
+        found.extend(mine)
+
+    running = machines(tmp_path, store, *[Clock() for _ in range(5)])
+    threads = [threading.Thread(target=take, args=(one,)) for one in running]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == len(found) == 500
+
+
+def test_of_two_machines_that_move_the_mark_at_once_one_comes_behind_the_other(tmp_path):
+    store, clock = MemoryStore(), Clock()
+    one, other = machines(tmp_path, store, clock, clock)
+    read, found = store.get, []
+
+    def get(name):
+        record = read(name)
+        if not found:  # the other one moves it between reading and writing
+            found.append(None)
+            found[0] = int(other.take())
+        return record
+
+    store.get = get
+    assert int(one.take()) > found[0] >= START // MS
+
+
+def test_a_file_whose_block_has_no_end_is_not_believed(tmp_path):
+    clock, store = Clock(), MemoryStore()
+    nonces = Nonces("key", "ms", clock, tmp_path, store)
+    nonces.take()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(struct.pack(">QQQ", START // MS, 2**62, 0))
+    clock.now += 10 * AHEAD_NS
+    assert int(nonces.take()) < int(store.get("nonce/ms/key").value)
 
 
 def test_a_nonce_is_the_time_where_nothing_speaks_against_it(tmp_path):
@@ -162,7 +322,7 @@ def test_a_file_that_was_removed_is_made_again(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("content", [b"x", b"123456789"])
+@pytest.mark.parametrize("content", [b"x", b"garbage!", b"x" * 25])
 def test_a_damaged_file_is_told_and_nothing_is_handed_out(tmp_path, content):
     nonces = Nonces("key", "ms", Clock(), tmp_path, MemoryStore())
     nonces.take()
@@ -213,7 +373,7 @@ def test_keys_do_not_share_nonces(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff" * 8, b"garbage!", (START * 9 // MS).to_bytes(8, "big")]
+    "content", [b"\xff" * 24, b"garbage!" * 3, struct.pack(">QQQ", 9 * START // MS, 0, 0)]
 )
 def test_a_file_that_holds_what_nobody_handed_out_uses_no_key_up(tmp_path, content):
     clock, store = Clock(), MemoryStore()
@@ -232,15 +392,40 @@ def test_a_file_that_holds_what_nobody_handed_out_uses_no_key_up(tmp_path, conte
 def test_a_record_far_ahead_of_the_clock_uses_no_key_up(tmp_path):
     store = MemoryStore()
     store.put("nonce/ms/key", b"99999999999999999999")
-    with pytest.raises(NonceError, match="more than a year ahead of the clock"):
-        Nonces("key", "ms", Clock(), tmp_path, store).take()
+    nonces = Nonces("key", "ms", Clock(), tmp_path, store)
+    for _ in range(2):
+        with pytest.raises(NonceError, match="more than a year ahead of the clock"):
+            nonces.take()
+    assert store.get("nonce/ms/key").value == b"99999999999999999999"
+
+
+def test_a_process_that_forked_without_a_file_begins_at_the_mark(tmp_path):
+    nonces = Nonces("key", "ms", Clock(), None, store := MemoryStore())
+    first = int(nonces.take())
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, nonces.take().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    second = int(os.read(read, 32))
+    os.close(read)
+    os.close(write)
+    assert first < int(nonces.take()) < int(store.get("nonce/ms/key").value) <= second
+
+
+def test_a_mark_beyond_what_bitfinex_takes_is_told_with_what_to_do(tmp_path):
+    # It takes none from 2^53 on: in microseconds, no clock is there before the year 2255.
+    store = MemoryStore()
+    store.put("nonce/us/key", b"%d" % (2**53 - 1))
+    with pytest.raises(NonceError, match="run: hauberk nonces reset ACCOUNT"):
+        Nonces("key", "us", Clock(), tmp_path, store).take()
 
 
 def test_without_a_store_a_damaged_file_uses_no_key_up(tmp_path):
     nonces = Nonces("key", "ms", Clock(), tmp_path, None)
     nonces.take()
     (path,) = tmp_path.iterdir()
-    path.write_bytes(b"garbage!")
+    path.write_bytes(b"garbage!" * 3)
     with pytest.raises(NonceError, match="more than a year ahead of the clock"):
         nonces.take()
 

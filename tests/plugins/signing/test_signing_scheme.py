@@ -12,6 +12,7 @@ from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.venues.catalogue import BUILT_IN, VenueCatalogue
 
 CATALOGUE = VenueCatalogue()
+NAMES = CATALOGUE.names()
 BINANCE = CATALOGUE.venue("binance")
 
 
@@ -23,6 +24,7 @@ def venue(sorts=False, **changes):
         added_headers=BINANCE.added_headers,
         sorts_params=sorts,
         endpoints=BINANCE.endpoints,
+        operation=BINANCE.operation,
         section=lambda name: {key: item for key, item in section.items() if item is not ...},
         problem=lambda path, message: ConfigProblem("demo.yml", 7, path_text(path), message),
     )
@@ -106,10 +108,49 @@ def test_the_scheme_of_every_venue_is_read(name):
             {"envelope": {"members": {"a": "{key}"}}},
             "signing.envelope.members: must hold {params} once",
         ),
+        ({"message": "hello"}, "signing.message: signs nothing of the request: it must hold some"),
+        ({"message": "{timestamp}{key}"}, "signing.message: signs nothing of the request"),
+        ({"message": "{method}{path}{body}"}, "message: signs nothing of what goes into query: it"),
+        ({"message": "{method}{path}{query}"}, "nothing of what goes into form: it must hold {bod"),
+        ({"message": "{jwt_claims}"}, "signing.message: there is no {jwt_claims} here"),
+        (
+            {"digests": {"d": {"of": "{body}", "hash": "sha256", "written": "hex"}}},
+            "signing.digests.d: is signed by nothing: {d} must stand in `message`",
+        ),
+        (
+            {
+                "message": "{query}{d}",
+                "digests": {"d": {"of": "{path}", "hash": "sha256", "written": "hex"}},
+            },
+            "signs nothing of what goes into form",
+        ),
+        ({"unsigned": ("form",)}, "signing.unsigned: names form, which `message` signs"),
+        ({"unsigned": ("json",)}, "signing.unsigned: names json, into which nothing goes"),
+        ({"unsigned": ("jsn",)}, "signing.unsigned.0: must be one of query, form, json"),
+        ({"headers": {"X-MBX-APIKEY": "{key}\r\nX-Other: 1"}}, "X-MBX-APIKEY: must be printable"),
+        ({"headers": {"X-MBX-APIKEY": "{key}\n"}}, "headers.X-MBX-APIKEY: must be printable ASCII"),
+        ({"headers": {"X-MBX-APIKEY": "{key} "}}, "and no space around it"),
+        ({"headers": {"X-A\r\nX-B": "{key}"}}, "must be a header's name"),
+        (
+            {
+                "envelope": {"header": "X-A\nX-B", "members": {"p": "{params}"}},
+                "place": {"POST": "envelope"},
+                "message": "{envelope}{query}",
+            },
+            "signing.envelope.header: must be a header's name",
+        ),
     ],
 )
 def test_a_faulty_scheme_is_refused_with_what_is_wrong(changes, message):
     assert message in problems(**changes)
+
+
+def test_what_an_exchange_does_not_sign_is_said_in_its_file():
+    told = {name: CATALOGUE.venue(name).section("signing").get("unsigned") for name in NAMES}
+    assert {name: places for name, places in told.items() if places} == {
+        "coinbase": ("query", "json"),
+        "htx": ("json",),
+    }
 
 
 def test_every_problem_is_listed_at_once():
