@@ -55,9 +55,18 @@ $(PEER)/.made: tests/peer_signing/requirements.txt
 	$(PEER)/bin/pip install --quiet --requirement $<
 	@touch $@
 
-test-ccxt: $(VENV)/.test $(PEER)/.made
+# The newest ccxt whose lists of endpoints were reviewed, and behind which the clients are tried.
+NEWEST := .venv-ccxt-newest
+$(NEWEST)/.made: tests/peer_operations/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install --quiet --requirement $<
+	@touch $@
+
+test-ccxt: $(VENV)/.test $(PEER)/.made $(NEWEST)/.made
 	$(BIN)/python tests/peer_signing/compare.py --peer $(PEER)/bin/python
 	$(BIN)/python tests/peer_signing/compare_hyperliquid.py --peer $(PEER)/bin/python
+	$(BIN)/python tests/peer_operations/compare.py --peer $(NEWEST)/bin/python
+	$(BIN)/python tests/peer_operations/compare.py --peer $(PEER)/bin/python bitmex
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
@@ -66,4 +75,4 @@ bench: $(VENV)/.dev
 	@for script in benchmarks/[a-z]*.py; do echo "# $$script" >&2; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(PEER) build dist docs/_build
+	rm -rf $(VENV) $(PEER) $(NEWEST) build dist docs/_build

@@ -14,5 +14,5 @@
 - `server_time`: the endpoint that tells the exchange's time; `key_check`: a request that tells
   whether a key works, and changes nothing, and `good`, what a good answer says, where errors come
   with HTTP status 200 too;
-- `signing` and `limits`: for the plugins `signing` and `throttle` to interpret.
+- `signing`, `limits` and `orders`: for the plugins `signing`, `throttle` and `policy` to interpret.
 """

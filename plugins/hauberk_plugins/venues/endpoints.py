@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 Endpoint: TypeAlias = tuple[str, str]
 
-_SEGMENT: Final = r"(?:\{[A-Za-z][A-Za-z0-9_-]*\}|[A-Za-z0-9\-._~!$&'()*+,=:@]+)"
+_SEGMENT: Final = r"(?:\{[A-Za-z][A-Za-z0-9_-]*\}|[A-Za-z0-9\-._~!$&'()+,=:@]+)"
 _ENDPOINT: Final = re.compile(rf"([A-Z]{{1,16}}) ((?:/{_SEGMENT})+/?)\Z")
 #: Stands for any one segment in an index.
 _ANY: Final = "{}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hauberk.request import Operation
@@ -10,13 +11,14 @@ from hauberk_plugins.venues.answers import SAID, Answers
 from hauberk_plugins.venues.checks import Checks, frozen_deeply
 from hauberk_plugins.venues.endpoints import Endpoint, alike, read_endpoint
 from hauberk_plugins.venues.envelope import EnvelopeForm
+from hauberk_plugins.venues.patterns import GRAVEST, Patterns, read_pattern
 from hauberk_plugins.venues.venue import BODIES, ByParameter, VenueFile
 
 if TYPE_CHECKING:
     from hauberk.yamlfile import Document, KeyPath
 
-#: The sections that other plugins interpret: signing, throttle.
-_OPEN: Final = ("signing", "limits")
+#: The sections that other plugins interpret: signing, throttle, policy.
+_OPEN: Final = ("signing", "limits", "orders")
 _REQUIRED: Final = ("name", "base_urls", "operations")
 _KEYS: Final = (
     *_REQUIRED,
@@ -24,8 +26,21 @@ _KEYS: Final = (
     *_OPEN,
 )
 _ADDS: Final = ("params", "headers", "credential_headers")
+#: What a body is, by the place where parameters go.
+_READS: Final = {"form": "form", "json": "json", "envelope": "json"}
+#: A header's name (RFC 9110, 5.6.2).
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _UNITS: Final = ("s", "ms", "us", "ns")
 _OPERATIONS: Final = tuple(o.value for o in Operation if o is not Operation.UNKNOWN)
+
+_NO_PATTERN: Final = (
+    "must be a method and a path whose first segment is written out, with one '*' at most in each "
+    "further segment or '**' as the last, and no {name}"
+)
+_TOO_LAX: Final = (
+    f"a pattern may stand for {', '.join(GRAVEST)} alone: write out, endpoint by endpoint, what is "
+    "allowed by default"
+)
 
 # Plain http only on loopback: keys do not cross a network in the clear.
 _BASE: Final = re.compile(
@@ -48,6 +63,12 @@ def parse_venue(document: Document) -> VenueFile:
             checks.fault((), f"{key!r} is missing")
     adds = checks.only(top.get("adds", {}), ("adds",), _ADDS)
     added = {key: checks.texts(adds.get(key, []), ("adds", key)) for key in _ADDS}
+    for key in _ADDS[1:]:
+        for index, name in enumerate(added[key]):
+            if name and not _HEADER.match(name):
+                checks.fault(
+                    ("adds", key, index), "must be a header's name: letters, digits and '-'"
+                )
     venue = VenueFile(
         name=checks.text(top.get("name", "-"), ("name",)),
         bases=_bases(checks, top.get("base_urls", [])),
@@ -58,12 +79,14 @@ def parse_venue(document: Document) -> VenueFile:
         sorts_params=checks.flag(top.get("sorted", False), ("sorted",)),
         envelope=_envelope(checks, top),
         operations=_operations(checks, top.get("operations", {})),
+        patterns=_patterns(checks, top.get("operations", {})),
         sections=_sections(checks, top),
         answers=_answers(checks, top.get("errors", {})),
         problem=document.problem,
     )
     if not checks.problems:
         _check_named(checks, venue)
+        _check_places(checks, venue)
     checks.done()
     return venue
 
@@ -82,6 +105,19 @@ def _check_named(checks: Checks, venue: VenueFile) -> None:
                 checks.fault((what, "endpoint"), "must be a request that reads, and does no more")
 
 
+def _check_places(checks: Checks, venue: VenueFile) -> None:
+    """What signing writes into a body is what bodies are read as: it is judged by that."""
+    place = venue.section("signing").get("place")
+    for endpoint, where in place.items() if isinstance(place, Mapping) else ():
+        reads = _READS.get(where, venue.body) if type(where) is str else venue.body
+        if reads != venue.body:
+            checks.fault(
+                ("signing", "place", endpoint),
+                f"{where!r} contradicts `body: {venue.body}`, by which bodies are judged: one of "
+                "them must be another",
+            )
+
+
 def _bases(checks: Checks, value: Any) -> tuple[str, ...]:
     bases = checks.texts(value, ("base_urls",))
     for index, base in enumerate(bases):
@@ -98,6 +134,8 @@ def _operations(checks: Checks, value: Any) -> dict[Endpoint, Operation | ByPara
     found: dict[Endpoint, Operation | ByParameter] = {}
     for name, meaning in checks.mapping(value, ("operations",)).items():
         path = ("operations", name)
+        if "*" in name:
+            continue
         if (endpoint := _endpoint(checks, name, path)) is None:
             continue
         if type(meaning) is dict:
@@ -107,6 +145,22 @@ def _operations(checks: Checks, value: Any) -> dict[Endpoint, Operation | ByPara
     for one, other in alike(found):
         checks.fault(("operations", " ".join(other)), f"is the same as {' '.join(one)}")
     return found
+
+
+def _patterns(checks: Checks, value: Any) -> Patterns:
+    """Read `POST /wallet/**: transfer`: what a pattern covers, nobody has looked at one by one."""
+    found: dict[Endpoint, Operation] = {}
+    for name, meaning in value.items() if type(value) is dict else ():
+        path = ("operations", name)
+        if "*" not in name:
+            continue
+        if (pattern := read_pattern(name)) is None:
+            checks.fault(path, _NO_PATTERN)
+        elif meaning not in GRAVEST:
+            checks.fault(path, _TOO_LAX)
+        else:
+            found[pattern] = Operation(meaning)
+    return Patterns(found)
 
 
 def _envelope(checks: Checks, top: dict[str, Any]) -> EnvelopeForm | None:

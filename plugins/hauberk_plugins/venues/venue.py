@@ -14,6 +14,7 @@ from hauberk.request import Operation, Pairs, Request, Response
 from hauberk_plugins.venues.answers import Answers
 from hauberk_plugins.venues.endpoints import Endpoint, Endpoints
 from hauberk_plugins.venues.envelope import EnvelopeForm
+from hauberk_plugins.venues.patterns import Patterns
 from hauberk_plugins.venues.wire import FORM, JSON, read_deeply, read_form, read_json
 
 #: How a venue reads bodies, and the content type that says so.
@@ -72,6 +73,7 @@ class VenueFile:
     sorts_params: bool
     envelope: EnvelopeForm | None
     _operations: Mapping[Endpoint, Operation | ByParameter] = field(repr=False)
+    _patterns: Patterns = field(repr=False)
     _sections: Mapping[str, Any] = field(repr=False)
     _answers: Answers = field(repr=False)
     _problem: Callable[[KeyPath, str], ConfigProblem] = field(repr=False)
@@ -97,7 +99,7 @@ class VenueFile:
         if found is None:
             endpoint = self._endpoints.find(method, path)
             if endpoint is None:
-                return _UNKNOWN
+                return self._patterns.operation(method, path)
             found = self._operations[endpoint]
         if type(found) is Operation:
             return found
@@ -119,7 +121,7 @@ class VenueFile:
         return "" if found is None else " ".join(found)
 
     def endpoints(self) -> tuple[str, ...]:
-        """Return the names of all endpoints, in the file's order."""
+        """Return the names of all endpoints, in the file's order; patterns are none."""
         return tuple(" ".join(endpoint) for endpoint in self._operations)
 
     def problem(self, path: KeyPath, message: str) -> ConfigProblem:

@@ -38,7 +38,14 @@ def operation(endpoint):
         ("POST /sapi/v2/sub-account/subAccountApi/ipRestriction", Operation.ADMIN),
         ("POST /sapi/v1/account/enableFastWithdrawSwitch", Operation.ADMIN),
         ("GET /sapi/v1/account/apiRestrictions", Operation.READ),
-        ("POST /sapi/v1/giftcard/createCode", Operation.UNKNOWN),
+        ("POST /sapi/v1/equity/order/place", Operation.TRADE),
+        # By patterns.
+        ("POST /sapi/v1/giftcard/createCode", Operation.WITHDRAW),
+        ("POST /sapi/v1/managed-subaccount/deposit", Operation.WITHDRAW),
+        ("POST /sapi/v2/loan/flexible/borrow", Operation.TRANSFER),
+        ("POST /sapi/v1/broker/transfer", Operation.TRANSFER),
+        ("POST /sapi/v1/broker/subAccountApi", Operation.ADMIN),
+        ("GET /sapi/v1/broker/subAccountApi", Operation.UNKNOWN),
         ("POST /api/v3/withdraw", Operation.UNKNOWN),
     ],
 )

@@ -56,6 +56,26 @@ def problems(**changes):
     return [str(problem) for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [("form", "json"), ("json", "form"), ("form", "envelope")],
+)
+def test_a_body_that_is_signed_as_another_than_it_is_judged_is_refused(body, place):
+    told = problems(body=body, signing={"place": {"GET": "query", "POST": place}})
+    assert told == [
+        f"demo.yml:103: signing.place.POST: '{place}' contradicts `body: {body}`, by which bodies "
+        "are judged: one of them must be another"
+    ]
+
+
+@pytest.mark.parametrize("key", ["headers", "credential_headers"])
+@pytest.mark.parametrize("name", ["X-A\r\nX-B", "X-A\n", "X A", "X:A", "é"])
+def test_what_cannot_be_a_headers_name_is_refused(key, name):
+    assert problems(adds={key: [name]}) == [
+        f"demo.yml:103: adds.{key}.0: must be a header's name: letters, digits and '-'"
+    ]
+
+
 def test_an_endpoint_has_the_operation_that_the_file_says():
     venue = parse()
     assert venue.operation("GET", "/time", (), b"") is Operation.PUBLIC
