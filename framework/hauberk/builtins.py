@@ -26,8 +26,10 @@ BUILTINS: Final[dict[str, Builtin]] = {
     "storage": Builtin("hauberk_plugins.storage.plugin:StoragePlugin", ("vault",)),
     "keys": Builtin("hauberk_plugins.keys.plugin:KeysPlugin", ("sealed",)),
     "killswitch": Builtin("hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store",)),
-    "policy": Builtin("hauberk_plugins.policy.plugin:PolicyPlugin"),
-    "throttle": Builtin("hauberk_plugins.throttle.plugin:ThrottlePlugin", ("venues",)),
+    "policy": Builtin(
+        "hauberk_plugins.policy.plugin:PolicyPlugin", ("venues", "store", "reference_price")
+    ),
+    "throttle": Builtin("hauberk_plugins.throttle.plugin:ThrottlePlugin", ("venues", "store")),
     "signing": Builtin(
         "hauberk_plugins.signing.plugin:SigningPlugin",
         ("sign", "keys", "venues", "store", "transport"),

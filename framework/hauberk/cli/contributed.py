@@ -22,11 +22,14 @@ log = logging.getLogger("hauberk")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}(?: [a-z][a-z0-9-]{0,31})?\Z")
 #: What commands of the built-ins begin with: for whoever types one of a plugin that is not listed.
 BUILTIN_COMMANDS: Final = {
+    "audit": ("audit",),
     "auth": ("login", "logout", "sessions", "token", "user", "whoami"),
     "keys": ("keys",),
     "killswitch": ("resume",),
+    "policy": ("policy",),
     "signing": ("nonces",),
     "storage": ("storage", "vault"),
+    "throttle": ("budgets",),
 }
 
 

@@ -49,8 +49,8 @@ grants:
   encryption: []
   transport: []
   killswitch: [store]
-  policy: []
-  throttle: [venues]
+  policy: [venues, store, reference_price]
+  throttle: [venues, store]
   signing: [sign, keys, venues, store, transport]
   logs: [record]
 

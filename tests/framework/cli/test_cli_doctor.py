@@ -146,7 +146,7 @@ def test_shadow_mode_is_a_warning(checks, edit, keys):
 def test_a_guard_without_policy_fails(checks, edit, keys):
     edit("policy, bots", "bots")
     edit("required: [killswitch, policy,", "required: [killswitch,")
-    edit("  policy: []\n", "")
+    edit("  policy: [venues, store, reference_price]\n", "")
     found = checks()["policy"]
     assert found["status"] == "fail"
     assert "`allow` has no effect" in found["found"]

@@ -146,6 +146,21 @@ SCENES: dict[str, list[Scene]] = {
         Scene("keys check nobody", status=2),
     ],
     "nonces reset": [Scene("nonces reset main"), Scene("nonces reset nobody", status=2)],
+    "audit show": [
+        Scene("audit show"),
+        Scene("audit show --user alice --since 7d"),
+        Scene(f"audit show --since {ASTRAY}", status=2),
+    ],
+    "audit verify": [Scene("audit verify"), Scene("audit verify --folder nowhere", status=2)],
+    "audit export": [Scene("audit export --proof 0"), Scene("audit export --proof 99", status=2)],
+    "audit checkpoint": [Scene("audit checkpoint")],
+    "audit rotate-key": [Scene("audit rotate-key")],
+    "budgets": [Scene("budgets")],
+    "policy explain": [
+        Scene("policy explain GET https://api.binance.com/api/v3/account --account main"),
+        Scene("policy explain GET https://api.binance.com/other --account main", status=1),
+    ],
+    "policy reset": [Scene("policy reset main"), Scene("policy reset nobody", status=2)],
     "resume": [Scene("resume --reason mended")],
     "user add": [
         Scene("user add carol --role trader", TWICE),

@@ -165,7 +165,13 @@ class World:
                 self.marks.add(
                     f"data key {key.number}", held.kek._unwrapped(key.number, key.wrapped)
                 )
-            records = dict(run.provider("sealed").scoped("auth").scan())
+            sealed = run.provider("sealed")
+            records = {
+                name: record
+                # What a log is called stands in it.
+                for plugin, prefix in (("auth", ""), ("audit", "key/"))
+                for name, record in sealed.scoped(plugin).scan(prefix)
+            }
         names = " ".join(records)  # which are kept in clear
         for name, record in records.items():
             for number, secret in enumerate(_long(record.value)):
