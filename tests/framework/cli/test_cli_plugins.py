@@ -174,5 +174,5 @@ def test_a_person_reads_calls_failures_and_times(hauberk, config):
     leave(config, os.getpid(), failures=1)
     out = hauberk("plugins", "--config", config).out
     assert "  on_request    4 calls, 1 failures, mean 1 µs, worst 2 µs\n" in out
-    assert "policy          built-in, required; granted venues, store, reference_price\n" in out
+    assert "policy          built-in, required; granted reference_price, store, venues\n" in out
     assert "No bot" not in out
