@@ -126,19 +126,24 @@ class _Verification:
     def run(self) -> Verified:
         """Read everything once; look closer where something is wrong."""
         marks = sorted({point.size for point in self._points()})
-        lines, beside = Frontier(), Frontier()
+        lines = Frontier()
+        # The tree of the hashes beside: the same one, until the first of them differs.
+        beside = lines
         at_mark: dict[int, tuple[bytes, bytes]] = {}
         is_beside_whole = True
         for leaves in self._leaves():
             row = self._levels.row(0, lines.size, len(leaves))
-            noted = _cut(row)
+            noted = leaves if row == b"".join(leaves) else _cut(row)
+            if noted is not leaves and beside is lines:
+                beside = lines.copy()
             is_beside_whole = is_beside_whole and len(noted) == len(leaves)
             while marks and marks[0] <= lines.size + len(leaves):
                 mark = marks.pop(0)
                 upto = mark - lines.size
                 at_mark[mark] = (_extended(lines, leaves[:upto]), _extended(beside, noted[:upto]))
+            if beside is not lines:
+                beside.extend(noted)
             lines.extend(leaves)
-            beside.extend(noted)
         for point in self._points():
             self._compare(point, lines.size, at_mark.get(point.size))
         if is_beside_whole and beside.root != lines.root and not self._findings:
