@@ -1,0 +1,1 @@
+"""Watching: rules over events, as data."""

@@ -1,0 +1,168 @@
+"""`SecurityMonitor`: counts events by rules, and says when it is an alert. Pure: time comes in."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from hauberk.records import Event
+from hauberk_plugins.monitor.counters import MAX_KEYS, Counters
+from hauberk_plugins.monitor.rule import Counting, Per, Rule, has_fields, is_of_kind
+
+#: An episode ends when the count has fallen to this part of the threshold.
+_OVER: Final = 0.5
+_USER: Final = ("user", "by", "who")
+_MAX_KEY: Final = 128
+_MAX_SOURCES: Final = 100
+
+
+@frozen
+class Alert:
+    """What a rule has to say.
+
+    Attributes:
+        rule: Which.
+        key: For whom: an account, a user, a source; empty for all.
+        count: How many, or what share in percent.
+    """
+
+    rule: Rule
+    key: str
+    count: float
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """For the incident."""
+        told: dict[str, Any] = {"rule": self.rule.name, "count": round(self.count, 1)}
+        if self.rule.per is not Per.ALL:
+            told[self.rule.per.value] = self.key
+        return {**told, "threshold": self.rule.threshold, "window_s": self.rule.window_s}
+
+
+class _Watched:
+    """One rule with its counts and episodes."""
+
+    def __init__(self, rule: Rule, max_keys: int) -> None:
+        self.rule = rule
+        self.max_keys = max_keys
+        window_ns = int(rule.window_s * 1e9)
+        self.counts = Counters(window_ns, max_keys)
+        self.among = Counters(window_ns, max_keys)
+        #: Keys of whom it was told, until their episode is over; as bounded as the counts.
+        self.alerting: OrderedDict[str, None] = OrderedDict()
+        #: Of each user, from where he has come.
+        self.seen: OrderedDict[str, set[str]] = OrderedDict()
+
+    def take(self, event: Event, fields: Mapping[str, Any], now_ns: int) -> Alert | None:
+        rule = self.rule
+        if rule.where and not has_fields(fields, rule.where):
+            return None
+        key = _key(rule.per, event, fields)
+        if key is None:
+            return None
+        count = self._count(key, fields, now_ns)
+        if key in self.alerting:
+            if count < rule.threshold * _OVER:
+                del self.alerting[key]
+            return None
+        if count < rule.threshold:
+            return None
+        self.alerting[key] = None
+        if len(self.alerting) > self.max_keys:
+            self.alerting.popitem(last=False)
+        return Alert(rule, key, count)
+
+    def _count(self, key: str, fields: Mapping[str, Any], now_ns: int) -> float:
+        rule = self.rule
+        if rule.counts is Counting.EVENTS:
+            return self.counts.add(key, now_ns)
+        if rule.counts is Counting.SHARE:
+            part = self.counts.add(key, now_ns, float(has_fields(fields, rule.of)))
+            whole = self.among.add(key, now_ns)
+            return 100 * part / whole if whole >= rule.least else 0.0
+        # The first source of a user that was never seen says nothing.
+        return self.counts.add(key, now_ns, float(self._is_unseen(fields)))
+
+    def _is_unseen(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a user who was seen before comes from where he never did."""
+        user, source = _user(fields) or "", _text(fields.get("source"))
+        sources = self.seen.get(user)
+        if sources is None:
+            self.seen[user] = {source}
+            if len(self.seen) > self.max_keys:
+                self.seen.popitem(last=False)
+            return False
+        self.seen.move_to_end(user)
+        is_unseen = source not in sources
+        if len(sources) >= _MAX_SOURCES:  # whoever comes from everywhere is at home nowhere
+            sources.clear()
+        sources.add(source)
+        return is_unseen
+
+
+class SecurityMonitor:
+    """Watches events. Every method may be called from any thread.
+
+    Args:
+        rules: Each with a name of its own.
+        max_keys: For how many users, sources or accounts each rule counts at once.
+    """
+
+    def __init__(self, rules: Iterable[Rule], max_keys: int = MAX_KEYS) -> None:
+        self._lock = threading.Lock()
+        self._watched = [_Watched(rule, max_keys) for rule in rules]
+        self._by_kind: dict[str, list[_Watched]] = {}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules."""
+        return tuple(watched.rule for watched in self._watched)
+
+    def observe(self, event: Event, now_ns: int) -> list[Alert]:
+        """Count an event; return what is an alert by it: once an episode.
+
+        Args:
+            event: What happened.
+            now_ns: Monotonic clock.
+        """
+        watching = self._by_kind.get(event.kind)
+        if watching is None:
+            watching = self._of(event.kind)
+        if not watching:
+            return []
+        fields = event.fields
+        with self._lock:
+            alerts = [watched.take(event, fields, now_ns) for watched in watching]
+        return [alert for alert in alerts if alert is not None]
+
+    def _of(self, kind: str) -> list[_Watched]:
+        found = [one for one in self._watched if is_of_kind(kind, one.rule.on)]
+        with self._lock:
+            if len(self._by_kind) >= MAX_KEYS:  # kinds are few, unless a plugin makes them up
+                self._by_kind.clear()
+            self._by_kind[kind] = found
+        return found
+
+
+def _key(per: Per, event: Event, fields: Mapping[str, Any]) -> str | None:
+    if per is Per.ALL:
+        return ""
+    if per is Per.ACCOUNT:
+        return event.account or None
+    found = _user(fields) if per is Per.USER else _text(fields.get("source"))
+    return found or None
+
+
+def _user(fields: Mapping[str, Any]) -> str | None:
+    for name in _USER:
+        if isinstance(found := fields.get(name), str):
+            return found[:_MAX_KEY]
+    return None
+
+
+def _text(value: object) -> str:
+    return value[:_MAX_KEY] if isinstance(value, str) else ""
