@@ -36,6 +36,7 @@ BUILTINS: Final[dict[str, Builtin]] = {
     ),
     "transport": Builtin("hauberk_plugins.transport.plugin:TransportPlugin"),
     "audit": Builtin("hauberk_plugins.audit.plugin:AuditPlugin", ("record", "sealed", "transport")),
+    "monitor": Builtin("hauberk_plugins.monitor.plugin:MonitorPlugin", ("record", "venues")),
     "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
     "auth": Builtin("hauberk_plugins.auth.plugin:AuthPlugin", ("authenticate", "sealed", "store")),
 }

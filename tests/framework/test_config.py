@@ -163,7 +163,7 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
             "plugins:\n  - killswitch\n  - polcy\n",
             "3 plugins.1: 'polcy' is no built-in and of no distribution in third_party; did you",
         ),
-        ("plugins: [killswitch, monitor]", "1 plugins.1: 'monitor' is a reserved name, and no plugin"),
+        ("plugins: [killswitch, notify]", "1 plugins.1: 'notify' is a reserved name, and no plugin"),
         (LIST + "required: [polic]", "2 required.0: 'polic' is neither listed in plugins nor prov"),
         (LIST + "required: [bots]", "2 required.0: 'bots' is neither listed in plugins nor"),
         (LIST + "grants: {logs: []}", "2 grants.logs: 'logs' is neither listed in plugins nor"),

@@ -59,6 +59,8 @@ class _Watched:
 
     def take(self, event: Event, fields: Mapping[str, Any], now_ns: int) -> Alert | None:
         rule = self.rule
+        if "account" in rule.where:
+            fields = {**fields, "account": event.account}
         if rule.where and not has_fields(fields, rule.where):
             return None
         key = _key(rule.per, event, fields)

@@ -17,7 +17,7 @@ HOMES = {"HOME": "home", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state",
 CONFIG = """\
 mode: enforce
 state: hauberk-state
-plugins: [killswitch, policy, bots, throttle, signing, auth, audit, logs, alerts]
+plugins: [killswitch, policy, bots, throttle, signing, auth, monitor, audit, logs, alerts]
 required: [killswitch, policy, throttle, signing]
 third_party: {canary-alerts: {plugins: [alerts], grants: []}}
 accounts:
