@@ -60,6 +60,7 @@ NEWEST := .venv-ccxt-newest
 $(NEWEST)/.made: tests/peer_operations/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/pip install --quiet --requirement $<
+	$(NEWEST)/bin/pip install --quiet --editable . 'pytest>=8.3'
 	@touch $@
 
 test-ccxt: $(VENV)/.test $(PEER)/.made $(NEWEST)/.made
@@ -67,6 +68,7 @@ test-ccxt: $(VENV)/.test $(PEER)/.made $(NEWEST)/.made
 	$(BIN)/python tests/peer_signing/compare_hyperliquid.py --peer $(PEER)/bin/python
 	$(BIN)/python tests/peer_operations/compare.py --peer $(NEWEST)/bin/python
 	$(BIN)/python tests/peer_operations/compare.py --peer $(PEER)/bin/python bitmex
+	$(NEWEST)/bin/python -m pytest -q --confcutdir=tests/peer_clients -p no:cacheprovider tests/peer_clients/ccxt_checks.py
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

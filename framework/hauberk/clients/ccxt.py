@@ -15,12 +15,12 @@ from functools import cache
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from hauberk import errors
 from hauberk.clients.ccxtstreams import objection
 from hauberk.clients.ccxtunsigned import MARK, STAND_INS, stripped
 from hauberk.clients.denials import denial
 from hauberk.clients.passage import ON_ITS_WAY, Passage, Trip
 from hauberk.clients.unsigned import unsigned
-from hauberk.errors import Denied, MisuseError
 from hauberk.request import Request, Response
 
 if TYPE_CHECKING:
@@ -54,18 +54,20 @@ def guarded(
     made: Any = exchange
     for name in ("apiKey", "secret", "password", "privateKey"):
         if getattr(made, name, None):
-            raise MisuseError(
+            raise errors.MisuseError(
                 f"ccxt is not to hold {name}: put it where hauberk.yml says, and make the exchange "
                 "without it"
             )
     binding = guard.snapshot.bindings.get(account)
     if binding is None:
-        raise MisuseError(f"hauberk.yml has no account {account!r}")
+        raise errors.MisuseError(f"hauberk.yml has no account {account!r}")
     is_async = iscoroutinefunction(made.fetch)
     if is_async and not made.own_session:
-        raise MisuseError("an exchange with a session of its own cannot be guarded: leave it out")
+        raise errors.MisuseError(
+            "an exchange with a session of its own cannot be guarded: leave it out"
+        )
     if hasattr(made, "_hauberk"):
-        raise MisuseError("this exchange is guarded already")
+        raise errors.MisuseError("this exchange is guarded already")
     made.enableRateLimit = False
     for name, text in STAND_INS.items():
         if made.requiredCredentials.get(name):
@@ -85,7 +87,7 @@ def guarded(
 
 
 @cache
-def denied() -> type[Denied]:
+def denied() -> type[errors.Denied]:
     """Return the class of denials: a `ccxt.PermissionDenied`, which ccxt does not try again."""
     import ccxt  # type: ignore[import-not-found,unused-ignore]
 
@@ -133,7 +135,7 @@ class _Unsigned:
         content = (body or "").encode()
         return unsigned(method, url, pairs, content, self._hauberk.account)[0]
 
-    def _refusal(self, why: str) -> Denied:
+    def _refusal(self, why: str) -> errors.Denied:
         return denied()("clients.ccxt", why)
 
     def _no_signature(self, *args: Any, **options: Any) -> Any:  # noqa: ARG002
