@@ -15,6 +15,7 @@ from hauberk.accounts import Account
 from hauberk.errors import CredentialsMissing, UnsafeFile
 from hauberk.files import read_private
 from hauberk.oskeyring import SERVICE, Entry, look_up
+from hauberk.ownership import check_obeyed
 from hauberk.ports import Credentials
 from hauberk.quiet import quietly
 from hauberk.secret import Secret
@@ -33,6 +34,7 @@ FRESH_NS: Final = 1_000_000_000
 KEYRING_FRESH_NS: Final = 30_000_000_000
 #: A larger file holds no key.
 _MAX_FILE: Final = 64 * 1024
+_PEM: Final = b"-----BEGIN "
 
 
 def _no_vault(names: Sequence[str]) -> None:  # noqa: ARG001 - none of them is there
@@ -160,7 +162,7 @@ class APIKeyManager:
         name = reference.name
         if reference.kind is Kind.VAULT:
             if (secret := sealed.get(name)) is not None:
-                return secret
+                return _clean(account, reference, "the vault", secret)
             remedy = f"run: hauberk vault put {quote(name)}"
             raise CredentialsMissing(account, str(reference), ("the vault",), remedy)
         if reference.kind is Kind.KEYRING:
@@ -170,17 +172,19 @@ class APIKeyManager:
         looked_in = ["the environment"]
         if value := self._environ.get(name):
             # Bytes that are not UTF-8 come as lone surrogates; an encoding error would carry them.
-            return Secret(value.encode("utf-8", "surrogateescape"))
+            found = Secret(value.encode("utf-8", "surrogateescape"))
+            del value
+            return _clean(account, reference, "the environment", found)
         for file in self._files:
             looked_in.append(str(file.path))
             if (secret := read(file).get(name)) is not None:
-                return secret
+                return _clean(account, reference, str(file.path), secret)
         raise CredentialsMissing(account, str(reference), looked_in)
 
     def _from_keyring(self, account: str, reference: Reference) -> Secret:
         entry = self._keyring(reference.name)
         if entry.value is not None:
-            return entry.value
+            return _clean(account, reference, "the keyring", entry.value)
         if not entry.is_there:
             remedy = f"{entry.why}; or keep it elsewhere: {', '.join(AVAILABLE)}"
         else:
@@ -191,15 +195,17 @@ class APIKeyManager:
 
     def _from_file(self, account: str, reference: Reference) -> Secret:
         path = self._folder / reference.name
+        place = str(path)
         try:
             found = quietly(
                 f"reading {path}", lambda: Secret(read_private(path, _MAX_FILE).strip())
             )
+            check_obeyed(path, path.lstat())  # nor can others put another key in its place
         except UnsafeFile as error:
-            why, remedy = error.problem, error.remedy
+            place, why, remedy = str(error.path), error.problem, error.remedy
         except FileNotFoundError:
             raise CredentialsMissing(
-                account, str(reference), (str(path),), "put the key into this file"
+                account, str(reference), (place,), "put the key into this file"
             ) from None
         except OSError as error:
             why, remedy = "it cannot be read", str(error.strerror)
@@ -207,4 +213,18 @@ class APIKeyManager:
             if found:
                 return found
             why, remedy = "it is empty", "put the key into it"
-        raise UnusableCredentials(account, str(reference), str(path), why, remedy)
+        raise UnusableCredentials(account, str(reference), place, why, remedy)
+
+
+def _clean(account: str, reference: Reference, place: str, secret: Secret) -> Secret:
+    """Return a secret; refuse one with white space around it, which would sign wrongly, unseen.
+
+    A private key in PEM ends with a line's end, and means the same without.
+    """
+    value = secret.reveal()
+    is_clean = value == value.strip() or value.lstrip().startswith(_PEM)
+    del value
+    if is_clean:
+        return secret
+    why = "it begins or ends with white space, such as a line's end, which no key does"
+    raise UnusableCredentials(account, str(reference), place, why, "put it there without")

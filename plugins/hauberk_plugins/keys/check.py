@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from attrs import frozen
 
@@ -91,25 +91,67 @@ def _judged(venue: Venue, answer: Response) -> tuple[str, str]:
     if said in _SAID:
         return _SAID[said]
     if 200 <= answer.status < 300:
-        return _read(venue.section("key_check").get("good"), answer.body)
+        return _read(venue, answer.body)
     if answer.status == 401:
         return _SAID["revoked"]
     return "unknown", f"the exchange answered with HTTP status {answer.status}"
 
 
-def _read(good: Any, body: bytes) -> tuple[str, str]:
+def _read(venue: Venue, body: bytes) -> tuple[str, str]:
     """Judge an answer with a good status: some exchanges send errors with it, too."""
+    good = venue.section("key_check").get("good")
     try:
-        found = json.loads(body)
-        for part in good["field"].split(".") if good else ():
-            found = found[int(part)] if isinstance(found, list) else found[part]
+        found = json.loads(body, object_pairs_hook=_members, parse_constant=_no_constant)
+        if good is not None:
+            is_good = _text(_one(found, good["field"])) == good["value"]
+        else:
+            is_good = type(found) in (dict, list) and not _codes(venue, found)
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return "unknown", "what answered is not the exchange's, or not an answer that is known"
-    if good is None and type(found) in (dict, list):
-        return "works", "the exchange answered"
-    if good is not None and _text(found) == good["value"]:
+    if is_good:
         return "works", "the exchange answered"
     return "unknown", "the exchange answered with an error: look into its key and secret"
+
+
+def _codes(venue: Venue, found: Any) -> list[Any]:
+    """Return what stands where errors have their code, known or not; null, say, is none."""
+    fields = venue.section("errors").get("field", ())
+    codes = []
+    for field in [fields] if type(fields) is str else fields:
+        parent, _, last = field.rpartition(".")
+        try:
+            if last == "*":
+                codes += _one(found, parent)
+            else:
+                codes.append(_one(found, field))
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue  # it has none of these
+    # A list is none either: of Bitfinex's permissions, the third one stands where its code would.
+    return [
+        code
+        for code in codes
+        if code is not None
+        and code is not False
+        and code not in ("", {})
+        and type(code) is not list
+    ]
+
+
+def _one(found: Any, field: str) -> Any:
+    for part in field.split("."):
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    return found
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")  # RFC 8259, 6
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.errors import ConfigError, ConfigProblem, UnsafeFile
+from hauberk.ownership import check_obeyed
 from hauberk.quiet import quietly
 from hauberk.secret import Secret
 
@@ -43,7 +44,8 @@ class Dotenv:
 
         Raises:
             ConfigError: It is not a regular file, is larger than 1 MiB, cannot be read, is not
-                UTF-8, or its group or others may do anything with it.
+                UTF-8, its group or others may do anything with it, or others can put another in
+                its place.
         """
         quietly(f"reading {self.path}", self._look)
         return self._values
@@ -79,6 +81,11 @@ class Dotenv:
                 f"has mode {mode:04o}: its group or others can reach the secrets in it; "
                 f"run: chmod 600 {self.path}"
             )
+        try:
+            check_obeyed(self.path, state)
+        except UnsafeFile as error:
+            message = f"is not safe to take keys from: {error.problem}; {error.remedy}"
+            raise ConfigError([ConfigProblem(str(error.path), 0, "", message)]) from None
 
     def _parsed(self, content: Secret) -> Mapping[str, Secret]:
         from dotenv import dotenv_values  # late: who has no such file need not wait for it

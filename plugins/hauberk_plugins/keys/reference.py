@@ -13,6 +13,10 @@ from hauberk.errors import CredentialsMissing, HauberkError
 #: The kinds that can be resolved, as they are written.
 AVAILABLE: Final = ("env:NAME", "vault:NAME", "keyring:NAME", "file:PATH")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: Words in one case with `_` between them, or one short word: names are so, keys are not.
+_TELLING: Final = re.compile(
+    r"(?:_*[A-Z][A-Z0-9]{0,15}(?:_+[A-Z0-9]{1,16})*_*|_*[a-z][a-z0-9]{0,15}(?:_+[a-z0-9]{1,16})*_*)\Z"
+)
 
 
 class UnusableReference(HauberkError):
@@ -81,12 +85,16 @@ class Reference:
     Attributes:
         kind: Where to look.
         name: Under which name.
+
+    Its text names a variable only where that cannot be the key itself, put where its name belongs.
     """
 
     kind: Kind
     name: str
 
     def __str__(self) -> str:
+        if self.kind is Kind.ENV and not _TELLING.match(self.name):
+            return f"env:… ({len(self.name)} characters, not shown: a key may stand there)"
         return f"{self.kind}:{self.name}"
 
 

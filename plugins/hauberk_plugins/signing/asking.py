@@ -15,6 +15,8 @@ from hauberk_plugins.signing.offset import ExchangeClock
 TIMEOUT_S: Final = 5.0
 #: How long a start waits for the first answers.
 FIRST_WAIT_S: Final = 2.0
+#: How long a request waits for an answer, where what was measured does not count any more.
+VOID_WAIT_S: Final = 1.0
 _NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 #: Waits for what was begun, so many seconds at most.
@@ -43,8 +45,12 @@ class Clocks:
         self._context = context
         self._spawn = spawn or _in_a_thread
         self._clocks: dict[tuple[str, str], ExchangeClock] = {}
+        #: What waits for the question that is on its way, or was.
+        self._joins: dict[ExchangeClock, Join] = {}
+        self._asking = threading.Lock()
         if before is not None:
-            self._clocks = before._clocks
+            self._clocks, self._joins = before._clocks, before._joins
+            self._asking = before._asking
 
     def begin(self, places: Iterable[tuple[Venue, str]], wait_s: float = FIRST_WAIT_S) -> None:
         """Have the clocks asked, and wait for all the answers together.
@@ -56,18 +62,35 @@ class Clocks:
             wait_s: How long at most; an exchange that does not answer must not keep a bot from
                 starting.
         """
-        joins = [join for venue, base in places if (join := self._ask_if_due(venue, base))]
+        asked = [self._ask_if_due(self._found(*place), *place) for place in places]
         now = self._context.clock.monotonic_ns
         deadline = now() + int(wait_s * 1e9)
-        for join in joins:
-            join(max(0, deadline - now()) / 1e9)
+        for join in asked:
+            if join is not None:
+                join(max(0, deadline - now()) / 1e9)
 
-    def clock(self, venue: Venue, base: str) -> ExchangeClock:
-        """Return the clock of a venue at a base URL; has it asked if it is due."""
-        found = self._found(venue, base)
-        if found.is_due(self._context.clock.monotonic_ns()):
-            self._ask_aside(found, venue, base)
-        return found
+    def time_ns(self, venue: Venue, base: str) -> int:
+        """Return the time of a venue at a base URL; has it asked if it is due.
+
+        Raises:
+            SigningError: Our clock is wrong, or was set, and the venue has not answered since.
+        """
+        now = self._context.clock
+        clock = self._found(venue, base)
+        wall, monotonic = now.wall_ns(), now.monotonic_ns()
+        is_void = clock.is_void(wall, monotonic)  # which makes it due
+        self._ask_if_due(clock, venue, base)
+        if is_void:
+            with self._asking:
+                join = self._joins.get(clock)
+            if join is not None:
+                join(VOID_WAIT_S)
+            wall, monotonic = now.wall_ns(), now.monotonic_ns()
+        return clock.time_ns(wall, monotonic)
+
+    def skewed(self, venue: Venue, base: str) -> None:
+        """Be told that a venue found a request's time wrong."""
+        self._found(venue, base).skewed(self._context.clock.monotonic_ns())
 
     def ask(self, clock: ExchangeClock, section: Any, base: str) -> None:
         """Ask once; no answer, or one that cannot be read, changes nothing."""
@@ -87,16 +110,16 @@ class Clocks:
         found = self._clocks.get(key)
         return found or self._clocks.setdefault(key, ExchangeClock(venue.name))
 
-    def _ask_if_due(self, venue: Venue, base: str) -> Join | None:
-        clock = self._found(venue, base)
-        is_due = clock.is_due(self._context.clock.monotonic_ns())
-        return self._ask_aside(clock, venue, base) if is_due else None
-
-    def _ask_aside(self, clock: ExchangeClock, venue: Venue, base: str) -> Join | None:
-        section = venue.section("server_time")
-        if not section or not self._context.has("transport"):
+    def _ask_if_due(self, clock: ExchangeClock, venue: Venue, base: str) -> Join | None:
+        monotonic_ns = self._context.clock.monotonic_ns()
+        if not clock.may_be_due(monotonic_ns):  # as for nearly every request
             return None
-        return self._spawn(lambda: self.ask(clock, section, base))
+        section = venue.section("server_time")
+        with self._asking:  # who comes next finds what to wait for
+            if not clock.is_due(monotonic_ns) or not section or not self._context.has("transport"):
+                return None
+            join = self._joins[clock] = self._spawn(lambda: self.ask(clock, section, base))
+            return join
 
 
 def server_time(answer: Response, field: str, unit_ns: int) -> int | None:

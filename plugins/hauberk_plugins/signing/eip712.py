@@ -28,10 +28,14 @@ class Struct:
         fields: Name and type of each member, in order: `string`, `bool`, `address`, `bytes32`,
             `uint64` or `uint256`.
         keccak: Keccak-256.
+
+    Attributes:
+        names: The members' names.
     """
 
     def __init__(self, name: str, fields: Fields, keccak: Keccak) -> None:
         self._fields = tuple(fields)
+        self.names = frozenset(field for field, _ in fields)
         self._keccak = keccak
         written = ",".join(f"{kind} {field}" for field, kind in fields)
         self._type = keccak(f"{name}({written})".encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from hauberk.errors import SigningError
@@ -17,11 +17,13 @@ from hauberk_plugins.signing.hyperliquid_actions import (
 )
 from hauberk_plugins.signing.objects import read_whole
 from hauberk_plugins.signing.reading import Reading
-from hauberk_plugins.signing.verifier import VerificationFailed, Verified
+from hauberk_plugins.signing.values import header_of
+from hauberk_plugins.signing.verdict import VerificationFailed, Verified, refuse
 from hauberk_plugins.signing.wallet import Wallet, libraries, recovered, wallet_address
 
 PATH: Final = "/exchange"
-_HEADERS: Final[Pairs] = (("Content-Type", "application/json"),)
+_TYPE: Final = "application/json"
+_HEADERS: Final[Pairs] = (("Content-Type", _TYPE),)
 _MS: Final = 1_000_000
 #: "Nonces must be within (T - 2 days, T + 1 day)".
 _OLDEST_NS: Final = 2 * 86_400 * 1_000 * _MS
@@ -53,12 +55,13 @@ class HyperliquidSigner:
         self,
         request: Request,
         credentials: Credentials,
-        at_ns: int,  # noqa: ARG002
+        at_ns: int,
         nonce: Callable[[], str] | None = None,
     ) -> Request:
         """Sign a request; the same as `RequestSigner.sign`.
 
-        The time is in the nonce. Actions that have one of their own (`time`, `nonce`) keep it.
+        The time is in the nonce. Actions that have one of their own (`time`, `nonce`) keep it,
+        where the exchange would take it at that time.
         """
         network = network_of(self._networks, request)
         text = _text_of(request)
@@ -69,6 +72,11 @@ class HyperliquidSigner:
                 if nonce is None:
                     raise SigningError("hyperliquid wants a nonce with each request: give one")
                 number = int(nonce())
+            elif not _is_near(number, at_ns):
+                raise ValueError(
+                    "its time must be the present, in milliseconds: the exchange takes none that "
+                    "is two days old, or a day ahead"
+                )
             data = self._actions.digest(asked, number, network)
         except ValueError as error:
             raise SigningError(f"the body cannot be signed for hyperliquid: {error}") from None
@@ -99,14 +107,18 @@ class HyperliquidVerifier:
 
     Args:
         venue: Its section `signing` names the networks.
+        bases: Base URLs that count; `None` for all whose network is named. A signature is good on
+            one network alone.
 
     Raises:
         ConfigError: The section is not of that form.
         SigningError: The libraries are not installed.
     """
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, bases: Collection[str] | None = None) -> None:
         self._networks = networks(venue)
+        counting = self._networks if bases is None else bases
+        self._bases = frozenset(base.rstrip("/") for base in counting)
         self._libraries = libraries()
         self._actions = Actions(self._libraries)
 
@@ -118,21 +130,26 @@ class HyperliquidVerifier:
             SigningError: The key is no address.
         """
         mine = wallet_address(credentials.key)
-        try:
-            nonce, signer = self._read(signed)
-        except (SigningError, ValueError) as error:
-            raise VerificationFailed("form", str(error)) from None
+        if base_of(signed.url) not in self._bases:
+            refuse("host", "it goes to none of the base URLs that count")
+        if header_of(signed, "Content-Type").partition(";")[0].strip().lower() != _TYPE:
+            refuse("form", f"its content type is not {_TYPE}")
+        nonce, signer = self._read(signed)
         if signer != mine:
-            why = "its signature is not one of this request under this key"
-            raise VerificationFailed("signature", why)
-        at = nonce * _MS
-        if at_ns is not None and not -_AHEAD_NS < at_ns - at < _OLDEST_NS:
-            why = "its time is too far from the exchange's: look at the clock"
-            raise VerificationFailed("time", why)
-        return Verified((), frozenset({"body"}), at, str(nonce))
+            refuse("signature", "its signature is not one of this request under this key")
+        if at_ns is not None and not _is_near(nonce, at_ns):
+            refuse("time", "its time is too far from the exchange's: look at the clock")
+        return Verified((), frozenset({"body"}), nonce * _MS, str(nonce), is_whole=False)
 
     def _read(self, signed: Request) -> tuple[int, bytes | None]:
         """Return the nonce, and who signed."""
+        try:
+            return self._recovered(signed)
+        except (SigningError, ValueError) as error:
+            why = str(error)
+        raise VerificationFailed("form", why)
+
+    def _recovered(self, signed: Request) -> tuple[int, bytes | None]:
         network = network_of(self._networks, signed)
         text = _text_of(signed)
         asked = read_body(text, ADDED)
@@ -172,9 +189,14 @@ def network_of(known: dict[str, str], request: Request) -> str:
     base = base_of(request.url)
     if base not in known:
         raise SigningError(f"which network is {base}? Name it in the venue file, signing.networks")
-    if request.method != "POST" or path_of(request.url).partition("?")[0] != PATH:
+    if request.method != "POST" or path_of(request.url) != PATH:
         raise SigningError(f"hyperliquid signs POST {PATH} and nothing else")
     return known[base]
+
+
+def _is_near(nonce: int, at_ns: int) -> bool:
+    """Whether the exchange takes a nonce at a time."""
+    return -_AHEAD_NS < at_ns - nonce * _MS < _OLDEST_NS
 
 
 def _text_of(request: Request) -> str:

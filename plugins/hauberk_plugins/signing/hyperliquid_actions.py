@@ -21,6 +21,8 @@ SOURCES: Final = {"Mainnet": "a", "Testnet": "b"}
 #: What signing adds to a body.
 ADDED: Final = ("nonce", "signature")
 
+#: What an action that is a message of its own has beside the members of that.
+_BESIDE: Final = {"type", "signatureChainId"}
 _AGENT_CHAIN: Final = 1_337
 _MEMBERS: Final = ("action", "vaultAddress", "expiresAfter")
 _CHAIN: Final = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
@@ -166,6 +168,8 @@ class Actions:
         if asked.vault is not None or asked.expires is not None:
             raise ValueError(f"{asked.kind} goes without vaultAddress and expiresAfter")
         named = {"agentName": "", **action} if asked.kind == "approveAgent" else action
+        for name in sorted(named.keys() - struct.names - _BESIDE):
+            raise ValueError(f"{name!r} in the action is nothing that is signed: leave it out")
         separator = domain("HyperliquidSignTransaction", int(chain, 16), self._keccak)
         return digest(separator, struct.hash(named), self._keccak)
 

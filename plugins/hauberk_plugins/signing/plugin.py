@@ -107,9 +107,10 @@ class SigningPlugin(Plugin):
         if request.operation is _PUBLIC:
             return desk.signer.unsigned(request)
         credentials = context.keys.credentials(request.account)
-        at_ns = context.clock.wall_ns()
         if self._asks:
-            at_ns = self._clocks.clock(desk.venue, base_of(request.url)).time_ns(at_ns)
+            at_ns = self._clocks.time_ns(desk.venue, base_of(request.url))
+        else:
+            at_ns = context.clock.wall_ns()
         if not desk.nonce:
             return desk.signer.sign(request, credentials, at_ns)
         nonce = self._nonces.taker(context, desk.venue.name, desk.nonce, credentials.key)
@@ -120,7 +121,7 @@ class SigningPlugin(Plugin):
         """Measure the exchange's clock again once it found a time wrong."""
         desk = self._desks.get(request.account)
         if desk is not None and self._asks and desk.venue.said(response) == "skew":
-            self._clocks.clock(desk.venue, base_of(request.url)).skewed()
+            self._clocks.skewed(desk.venue, base_of(request.url))
 
     @hookimpl
     def on_commands(self) -> Sequence[Command]:

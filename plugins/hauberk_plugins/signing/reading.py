@@ -83,11 +83,11 @@ class Reading:
         self.fault(path, f"must be one of {words}{near}")
         return ""
 
-    def whole(self, value: Any, path: KeyPath) -> int:
-        """Return a whole number above 0."""
-        if type(value) is int and value > 0:
+    def whole(self, value: Any, path: KeyPath, most: int) -> int:
+        """Return a whole number from 1 to `most`."""
+        if type(value) is int and 0 < value <= most:
             return value
-        self.fault(path, "must be a whole number above 0")
+        self.fault(path, f"must be a whole number from 1 to {most}")
         return 1
 
     def flag(self, value: Any, path: KeyPath) -> bool:
@@ -113,4 +113,8 @@ class Reading:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    return {bool: "true or false", int: "a number", str: "text"}.get(type(value), "what it is")
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return {bool: "true or false", str: "text", tuple: "a list", list: "a list"}.get(
+        type(value), "a number"
+    )

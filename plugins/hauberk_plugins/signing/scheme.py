@@ -210,7 +210,7 @@ def read_scheme(venue: Venue) -> Scheme:
         sorts=_sorts(read, venue, section.get("sorts_added", False)),
         safe=_safe(read, section.get("safe", "")),
         timestamp=read.choice(section.get("timestamp", "ms"), ("timestamp",), tuple(TIMES)),
-        window_ms=read.whole(section.get("window_ms", 5_000), ("window_ms",)),
+        window_ms=read.whole(section.get("window_ms", 5_000), ("window_ms",), _MAX_WINDOW_MS),
         nonce=read.choice(section.get("nonce", ""), ("nonce",), ("", *NONCES)),
         before=_added(read, "before", section.get("before", ()), of_time),
         after=_added(read, "after", section.get("after", ()), of_time),
@@ -251,6 +251,8 @@ _FIELDS: Final = (
     *("after", "adds_to_query", "empty_body", "typed", "cut", "digests", "message", "signature"),
     *("headers", "envelope", "jwt", "key_only", "unsigned"),
 )
+#: An hour: a request that is good for longer is as good as a key.
+_MAX_WINDOW_MS: Final = 3_600_000
 _NEVER_SAFE: Final = frozenset("&=%+#")
 #: What an envelope may hold as a number.
 _NUMBERS: Final = ("{timestamp}", "{expires}", "{nonce}")
@@ -391,6 +393,8 @@ def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
         read.fault(path, message)
     for endpoint in sorted(scheme.key_only.difference(venue.endpoints())):
         read.fault(("key_only",), f"{endpoint[:80]!r} is none of `operations`")
+    if scheme.key_only and not _is_keyed_alone(scheme):
+        read.fault(("key_only",), "needs `headers` that hold the key, and nothing of a signature")
     for method in venue.section("signing")["place"]:
         known = venue.endpoints() if " " in method else METHODS
         if method not in known:
@@ -423,6 +427,10 @@ def _check_whole(read: Reading, scheme: Scheme, venue: Venue) -> None:
         headers.add(scheme.envelope.header.lower())
     for name in sorted(headers - venue.added_headers):
         read.fault((), f"adds header {name!r}: declare it in adds.headers")
+
+
+def _is_keyed_alone(scheme: Scheme) -> bool:
+    return all(text.tokens <= frozenset(OF_KEYS) for text in scheme.headers.values())
 
 
 def _in_header(scheme: Scheme) -> bool:

@@ -162,7 +162,8 @@ class RequestSigner:
             body = encode(params, self._scheme.safe)
         elif params:
             body = json_object(params)
-        if content_type := self._content_type(place, body):
+        content_type = self._content_type(place, body)
+        if content_type and not (headers and self._says_type):
             headers = (*headers, (CONTENT_TYPE, content_type))
         return request.signed(
             url=self._url(request.url, query),

@@ -43,9 +43,9 @@ def check_time(
         refuse("time", "it would be valid for longer than any exchange has it")
     if at_ns is None:
         return at, expires
-    # Who made a request that only says when it expires may have given it another window.
-    is_early = at is not None and not -AHEAD_NS <= at_ns - at <= window_ns
-    is_late = expires is not None and not 0 < expires - at_ns <= longest_ns + AHEAD_NS
-    if is_early or is_late:
+    is_off = at is not None and not -AHEAD_NS <= at_ns - at <= window_ns
+    # What says no more than when it expires may be of any window that an exchange has.
+    is_over = expires is not None and not 0 < expires - at_ns <= longest_ns + AHEAD_NS
+    if is_off or is_over:
         refuse("time", "its time is too far from the exchange's: look at the clock")
     return at, expires

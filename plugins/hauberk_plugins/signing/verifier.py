@@ -253,6 +253,8 @@ class RequestVerifier:
         return text if envelope.header else "", inner
 
     def _check_signature(self, ready: Ready, values: Values, parts: Parts) -> None:
+        if "signature" not in values:
+            refuse("signature", "it bears no signature")
         written = values.pop("signature")
         message = self._wording.message(ready, values, parts)
         try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import time
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from hauberk.request import Request, Response
+from hauberk_plugins.transport.deadline import Deadline, TimedConnection, TimedTlsConnection
 
 #: An answer that is longer is cut.
 MAX_BODY: Final = 4 * 1024 * 1024
@@ -22,21 +25,28 @@ class HttpTransport:
 
     Args:
         context: How TLS is spoken; the system's defaults unless given.
+        monotonic_ns: A clock that never steps, in nanoseconds.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._context = context
+        self._monotonic_ns = monotonic_ns
 
     def send(self, request: Request, *, timeout_s: float) -> Response:
         """Send exactly these bytes.
 
         Args:
             request: Signed, or public: `params` are not looked at.
-            timeout_s: How long each step may take: connecting, sending, each part of the answer.
+            timeout_s: How long everything together may take: finding the host, connecting,
+                sending, and the answer to its last byte.
 
         Returns:
-            The answer. Where none came, `error` is the name of what was raised, and its text is
-            not kept: libraries put URLs there.
+            The answer. Where none came, or not the whole of it, `error` is the name of what was
+            raised, and its text is not kept: libraries put URLs there.
         """
         parts = urlsplit(request.url)
         try:
@@ -45,15 +55,16 @@ class HttpTransport:
                 return _sent(connection, request)
             finally:
                 connection.close()
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
             return Response(error=type(error).__name__)
 
     def _connection(self, scheme: str, netloc: str, timeout_s: float) -> http.client.HTTPConnection:
+        deadline = Deadline(timeout_s, self._monotonic_ns)
         if scheme == "http":
-            return http.client.HTTPConnection(netloc, timeout=timeout_s)
+            return TimedConnection(netloc, deadline)
         if self._context is None:
             self._context = ssl.create_default_context()
-        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=self._context)
+        return TimedTlsConnection(netloc, deadline, self._context)
 
 
 def _sent(connection: http.client.HTTPConnection, request: Request) -> Response:
@@ -70,4 +81,6 @@ def _sent(connection: http.client.HTTPConnection, request: Request) -> Response:
     connection.endheaders(request.body or None)
     answer = connection.getresponse()
     body = answer.read(MAX_BODY)
+    if answer.length and len(body) < MAX_BODY:  # the connection ended before the answer did
+        raise http.client.IncompleteRead(b"", answer.length)
     return Response(answer.status, tuple(answer.getheaders()), body)

@@ -40,6 +40,10 @@ class UnknownVenue(HauberkError):
 class VenueCatalogue:
     """Every venue by name. A venue's name is its file's name without `.yml`.
 
+    A file decides what is a withdrawal, and where keys sign for: it is obeyed only if nobody else
+    can change it or put another in its place, as `hauberk.yml` is. Those that come with Hauberk are
+    as safe as its code, which lies beside them.
+
     Args:
         folders: Where to look. No name may stand in two of them: a file that quietly replaced a
             built-in one would decide what is a withdrawal and where keys may sign for.
@@ -90,19 +94,21 @@ class VenueCatalogue:
 
         Raises:
             UnknownVenue: There is none of that name.
-            ConfigError: Its file has problems: all of them, with lines.
+            ConfigError: Its file has problems: all of them, with lines; or others can change it.
         """
         found = self._read.get(name)
         return self._first(name) if found is None else found
 
     def _first(self, name: str) -> VenueFile:
-        from hauberk.yamlfile import load_yaml  # ruamel.yaml, only now
+        from hauberk.yamlfile import parse_yaml, read_bytes  # ruamel.yaml, only now
 
         if (unknown := self.unknown(name)) is not None:
             raise unknown
         with self._reading:
             if name not in self._read:
-                document = load_yaml(self._files[name])
+                path = self._files[name]
+                text = read_bytes(path, is_obeyed=path.parent != BUILT_IN)
+                document = parse_yaml(text, str(path))
                 venue = parse_venue(document)
                 if venue.name != name:
                     message = f"must be {name!r}, as the file is called"

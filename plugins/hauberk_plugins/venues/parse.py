@@ -30,9 +30,24 @@ _ADDS: Final = ("params", "headers", "credential_headers")
 _READS: Final = {"form": "form", "json": "json", "envelope": "json"}
 #: A header's name (RFC 9110, 5.6.2).
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+#: Endpoints that other sections name: by which method they are asked, and what they must do.
+_NAMED: Final = (
+    (
+        "key_check",
+        ("GET", "POST"),
+        Operation.READ,
+        "must be a request that reads, and does no more",
+    ),
+    ("server_time", ("GET",), Operation.PUBLIC, "must be a GET that needs no key: public"),
+)
 _UNITS: Final = ("s", "ms", "us", "ns")
 _OPERATIONS: Final = tuple(o.value for o in Operation if o is not Operation.UNKNOWN)
 
+_NO_HEADER: Final = "must be a header's name: letters, digits and '-'"
+_NO_ENVELOPE: Final = (
+    "must be {header: NAME} (a header carries the parameters), {member: NAME} (a member of the "
+    "body does), or body (they stand there beside what signing adds)"
+)
 _NO_PATTERN: Final = (
     "must be a method and a path whose first segment is written out, with one '*' at most in each "
     "further segment or '**' as the last, and no {name}"
@@ -42,11 +57,13 @@ _TOO_LAX: Final = (
     "allowed by default"
 )
 
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # Plain http only on loopback: keys do not cross a network in the clear.
 _BASE: Final = re.compile(
-    r"(?:https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|http://(?:127\.0\.0\.1|\[::1\]|localhost))"
-    r"(?::[0-9]{1,5})?\Z"
+    rf"(?:https://{_LABEL}(?:\.{_LABEL})*|http://(?:127\.0\.0\.1|\[::1\]|localhost))"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?\Z"
 )
+_MAX_PORT: Final = 65_535
 
 
 def parse_venue(document: Document) -> VenueFile:
@@ -66,12 +83,10 @@ def parse_venue(document: Document) -> VenueFile:
     for key in _ADDS[1:]:
         for index, name in enumerate(added[key]):
             if name and not _HEADER.match(name):
-                checks.fault(
-                    ("adds", key, index), "must be a header's name: letters, digits and '-'"
-                )
+                checks.fault(("adds", key, index), _NO_HEADER)
     venue = VenueFile(
         name=checks.text(top.get("name", "-"), ("name",)),
-        bases=_bases(checks, top.get("base_urls", [])),
+        bases=_bases(checks, top["base_urls"]) if "base_urls" in top else (),
         added_params=frozenset(added["params"]),
         added_headers=frozenset(map(str.lower, added["headers"])),
         credential_headers=frozenset(map(str.lower, added["credential_headers"])),
@@ -92,17 +107,19 @@ def parse_venue(document: Document) -> VenueFile:
 
 
 def _check_named(checks: Checks, venue: VenueFile) -> None:
-    """Endpoints that other sections name are in the map, and a check of a key only reads."""
-    for what in ("key_check", "server_time"):
-        section = venue.section(what)
-        method, _, path = section.get("endpoint", "").partition(" ")
-        if section and not venue.endpoint(method, path):
+    """Endpoints that other sections name are in the map: one only reads, one is public."""
+    for what, methods, wanted, why in _NAMED:
+        if not (section := venue.section(what)):
+            continue
+        method, _, path = section["endpoint"].partition(" ")
+        params = tuple(section.get("params", {}).items())
+        body = section.get("body", "").encode()
+        if not venue.endpoint(method, path):
             checks.fault((what, "endpoint"), "is none of `operations`")
-        elif what == "key_check" and section:
-            params = tuple(section.get("params", {}).items())
-            body = section.get("body", "").encode()
-            if venue.operation(method, path, params, body) is not Operation.READ:
-                checks.fault((what, "endpoint"), "must be a request that reads, and does no more")
+        elif "{" in path:
+            checks.fault((what, "endpoint"), "must be one path, without {name}: it is asked so")
+        elif method not in methods or venue.operation(method, path, params, body) is not wanted:
+            checks.fault((what, "endpoint"), why)
 
 
 def _check_places(checks: Checks, venue: VenueFile) -> None:
@@ -110,6 +127,8 @@ def _check_places(checks: Checks, venue: VenueFile) -> None:
     place = venue.section("signing").get("place")
     for endpoint, where in place.items() if isinstance(place, Mapping) else ():
         reads = _READS.get(where, venue.body) if type(where) is str else venue.body
+        if where == "envelope" and venue.body == "json" and venue.envelope is None:
+            checks.fault(("signing", "place", endpoint), "needs `envelope` at the top of the file")
         if reads != venue.body:
             checks.fault(
                 ("signing", "place", endpoint),
@@ -121,12 +140,15 @@ def _check_places(checks: Checks, venue: VenueFile) -> None:
 def _bases(checks: Checks, value: Any) -> tuple[str, ...]:
     bases = checks.texts(value, ("base_urls",))
     for index, base in enumerate(bases):
-        if base and not _BASE.match(base):
+        match = _BASE.match(base)
+        if base and (match is None or int(match["port"] or 1) > _MAX_PORT):
             checks.fault(
                 ("base_urls", index),
                 "must be https://host or https://host:port in small letters, without a path "
                 "(http only on loopback)",
             )
+    if value == []:
+        checks.fault(("base_urls",), "must name one base URL at least, as https://api.acme.example")
     return bases
 
 
@@ -164,11 +186,19 @@ def _patterns(checks: Checks, value: Any) -> Patterns:
 
 
 def _envelope(checks: Checks, top: dict[str, Any]) -> EnvelopeForm | None:
-    """Read `{header: X-PAYLOAD}` or `{member: params}`."""
+    """Read `{header: X-PAYLOAD}`, `{member: params}` or `body`."""
     if "envelope" not in top:
         return None
-    parts = checks.only(top["envelope"], ("envelope",), ("header", "member"))
+    given = top["envelope"]
+    if given == "body":
+        return EnvelopeForm()
+    if type(given) is not dict or len(given) != 1:
+        checks.fault(("envelope",), _NO_ENVELOPE)
+        return None
+    parts = checks.only(given, ("envelope",), ("header", "member"))
     texts = {key: checks.text(item, ("envelope", key)) for key, item in parts.items()}
+    if texts.get("header") and not _HEADER.match(texts["header"]):
+        checks.fault(("envelope", "header"), _NO_HEADER)
     return EnvelopeForm(texts.get("header", "").lower(), texts.get("member", ""))
 
 
@@ -198,6 +228,8 @@ def _sections(checks: Checks, top: dict[str, Any]) -> dict[str, Any]:
     sections: dict[str, Any] = {
         key: checks.mapping(top[key], (key,)) for key in _OPEN if key in top
     }
+    if "errors" in top:  # read above; whoever checks keys wants to know where codes stand
+        sections["errors"] = top["errors"]
     if "server_time" in top:
         sections["server_time"] = _server_time(checks, top["server_time"])
     if "key_check" in top:

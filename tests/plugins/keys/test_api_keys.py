@@ -194,6 +194,71 @@ def test_a_file_that_others_may_read_is_told_with_the_command_to_run(tmp_path):
     assert str(copy.copy(caught.value)) == str(caught.value)
 
 
+@pytest.mark.parametrize("reference", ["file:open/main.pem", "file:link/main.pem"])
+def test_a_file_in_whose_place_anybody_can_put_another_is_refused(tmp_path, reference):
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    in_file(folder, CANARY.encode(), 0o600)
+    world = World(tmp_path, secret=reference)
+    world.environ["KEY"] = "k"
+    assert world.values() == ("k", CANARY)
+    folder.chmod(0o777)
+    world.now_ns += SECOND_NS
+    with pytest.raises(UnusableCredentials) as caught:
+        world.credentials()
+    place = tmp_path / reference.removeprefix("file:").split("/")[0]
+    assert f"cannot be used: {place}: others can change it (mode 0777)" in str(caught.value)
+    assert str(caught.value).endswith(f"run: chmod go-w {place}")
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "around", [f"{CANARY}\n", f" {CANARY}", f"{CANARY}\r\n", f"\t{CANARY}", "\n"]
+)
+@pytest.mark.parametrize("where", ["environment", "dotenv", "vault", "keyring"])
+def test_white_space_around_a_secret_is_told_and_signs_nothing(tmp_path, around, where):
+    given = {"vault": "vault:k", "keyring": "keyring:k"}.get(where, "env:KEY")
+    world = World(tmp_path, key=given)
+    if where == "environment":
+        world.environ["KEY"], told = around, "the environment"
+    elif where == "dotenv":
+        told = str(world.path)
+        world.write(f'KEY="{around.encode("unicode_escape").decode()}"\n')
+    elif where == "vault":
+        world.sealed, told = {"k": around}, "the vault"
+    else:
+        world.entries["k"], told = around, "the keyring"
+    with pytest.raises(UnusableCredentials) as caught:
+        world.credentials()
+    assert f"{told}: it begins or ends with white space" in str(caught.value)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_private_key_may_end_with_a_lines_end(tmp_path):
+    world = World(tmp_path)
+    world.environ |= {"KEY": "k", "SECRET": PEM}
+    assert world.values() == ("k", PEM)
+
+
+@pytest.mark.parametrize("pasted", ["c4narySecret1", "aB3" * 21, "A1B2C3D4" * 5, "a0b1c2d3" * 4])
+def test_a_key_in_the_place_of_a_variables_name_is_not_repeated(tmp_path, pasted):
+    with pytest.raises(CredentialsMissing) as caught:
+        World(tmp_path, key=f"env:{pasted}").credentials()
+    assert pasted not in str(caught.value) + repr(caught.value)
+    assert f"env:… ({len(pasted)} characters, not shown" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["BINANCE_KEY", "K", "kraken_main_secret", "_KEY2", "OKX_PASSPHRASE_"]
+)
+def test_the_name_of_a_variable_is_told(tmp_path, name):
+    with pytest.raises(CredentialsMissing, match=rf"env:{name} is not set"):
+        World(tmp_path, key=f"env:{name}").credentials()
+
+
 def test_a_file_that_is_not_there_is_said_with_its_path(tmp_path):
     with pytest.raises(CredentialsMissing, match=r"is not set \(looked in .*/nothing\.pem"):
         World(tmp_path, key="file:nothing.pem").credentials()

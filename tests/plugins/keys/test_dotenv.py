@@ -69,6 +69,32 @@ def test_a_file_of_ones_own_is_read(path, mode):
     assert read(path) == {"A": "1"}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_somebody_else_may_change_is_refused(path, tmp_path):
+    path.write_text(f"A={CANARY}\n")
+    os.chown(path, 4321, 0)
+    assert "is not safe to take keys from: it belongs to user id 4321" in refusal(path)
+    os.chown(path, 0, 0)
+    os.chown(tmp_path, 4321, 0)
+    assert refusal(path).startswith(f"{tmp_path}: ")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o703])
+def test_a_file_in_whose_place_anybody_can_put_another_is_refused(path, tmp_path, mode):
+    path.write_text(f"A={CANARY}\n")
+    tmp_path.chmod(mode)
+    text = refusal(path)
+    assert text.startswith(f"{tmp_path}: ")
+    assert f"run: chmod go-w {tmp_path}" in text
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o770, 0o755])
+def test_a_folder_where_nobody_can_replace_a_file_of_ours_will_do(path, tmp_path, mode):
+    path.write_text("A=1\n")
+    tmp_path.chmod(mode)
+    assert read(path) == {"A": "1"}
+
+
 def test_of_a_symlink_the_target_is_checked(path, tmp_path):
     path.write_text(f"A={CANARY}\n")
     link = tmp_path / "link"

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import json
 import runpy
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hauberk.ports import Credentials
 from hauberk.request import Request
@@ -89,6 +94,31 @@ def test_it_verifies_and_nothing_else_does(name, vector):
     for changed in _changed(signed, found.covers):
         with pytest.raises(VerificationFailed):
             verifier.verify(changed, credentials, None)
+
+
+def test_ecdsa_is_as_the_page_says_and_needs_nothing_of_ours_to_be_made():
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "signing-vectors.md").read_text()
+    told = " ".join(page.split())
+    assert '"low s"' in told
+    assert "`r` followed by `s`, 32 bytes each, big-endian" in told
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # NIST P-256
+    halves = []
+    for vector in FILES["coinbase"]["vectors"]:
+        if "EC PRIVATE" not in vector["credentials"]["secret"]:
+            continue
+        pem = vector["credentials"]["secret"].encode()
+        token = dict(vector["signed"]["headers"])["Authorization"].split()[1]
+        signed, _, written = token.rpartition(".")
+        r, s = decode_dss_signature(
+            load_pem_private_key(pem, None).sign(
+                signed.encode(), ec.ECDSA(SHA256(), deterministic_signing=True)
+            )
+        )
+        low = min(s, order - s)
+        halves.append(low == s)
+        raw = r.to_bytes(32, "big") + low.to_bytes(32, "big")
+        assert urlsafe_b64encode(raw).rstrip(b"=").decode() == written
+    assert {True, False} == set(halves), "both halves are there, so that the rule is seen"
 
 
 def _changed(signed, covers):

@@ -18,8 +18,8 @@ from hauberk.request import Request
 from hauberk.secret import Secret
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.signer import RequestSigner
-from hauberk_plugins.signing.verifier import RequestVerifier, VerificationFailed
 from hauberk_plugins.signing.validity import AHEAD_NS
+from hauberk_plugins.signing.verifier import RequestVerifier, VerificationFailed
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
 MS = 1_000_000

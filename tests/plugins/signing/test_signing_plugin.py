@@ -31,8 +31,10 @@ class World:
         self.predecessor = None
         self.is_resident = False
         self.accounts = {"main": Account("binance")}
+        self.passed_ns = self.stepped_ns = 0
         self.clock = SimpleNamespace(
-            wall_ns=lambda: 1_499_827_319_559_000_000, monotonic_ns=lambda: 10**12
+            wall_ns=lambda: 1_499_827_319_559_000_000 + self.passed_ns + self.stepped_ns,
+            monotonic_ns=lambda: 10**12 + self.passed_ns,
         )
         self.granted = {}
         self.held = Credentials(Secret("k"), Secret("s"))
@@ -167,7 +169,12 @@ class Exchange:
 
 def now(plugin):
     """Have clocks asked in place of a thread of their own."""
-    plugin._clocks._spawn = lambda function: function()
+
+    def spawn(function):
+        function()
+        return lambda _: None
+
+    plugin._clocks._spawn = spawn
 
 
 def test_requests_are_signed_by_the_exchanges_clock(plugin, world):
@@ -186,8 +193,92 @@ def test_a_skew_error_has_the_clock_asked_again(plugin, world):
     plugin.sign_request(ORDER)
     exchange.ahead_ms = 2_000
     plugin.on_response(ORDER, Response(400, body=b'{"code":-1021}'))
-    world.clock.monotonic_ns = lambda: 10**12 + 5 * 10**9
+    world.passed_ns = 5 * 10**9
     assert b"timestamp=1499827321559&" in plugin.sign_request(ORDER).body
+    assert len(exchange.asked) == 2
+
+
+@pytest.mark.parametrize(("hours", "way"), [(-1, "behind"), (1, "ahead of")])
+def test_a_clock_set_by_an_hour_while_running_signs_nothing(plugin, world, hours, way):
+    world.granted["transport"] = exchange = Exchange(0)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    world.passed_ns, exchange.ahead_ms = 30 * 10**9, 30_000
+    world.stepped_ns = hours * 3_600 * 10**9
+    with pytest.raises(SigningError, match=f"clock is 3600 s {way} that of binance"):
+        plugin.sign_request(ORDER)
+    assert len(exchange.asked) == 2
+
+
+def test_a_clock_set_by_an_hour_at_an_exchange_that_hangs_signs_nothing(plugin, world):
+    world.granted["transport"] = exchange = Exchange(0)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    exchange.send = lambda request, timeout_s: Response(error="TimeoutError")
+    world.passed_ns, world.stepped_ns = 30 * 10**9, -3_600 * 10**9
+    for _ in range(2):
+        with pytest.raises(SigningError, match="this machine's clock was set"):
+            plugin.sign_request(ORDER)
+
+
+def test_a_clock_that_is_set_back_at_once_signs_by_the_exchanges(plugin, world):
+    world.granted["transport"] = exchange = Exchange(0)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    world.passed_ns, exchange.ahead_ms, world.stepped_ns = 30 * 10**9, 30_000, 2 * 10**9
+    assert b"timestamp=1499827349559&" in plugin.sign_request(ORDER).body
+
+
+def test_the_time_for_which_a_request_waited_counts(plugin, world):
+    world.granted["transport"] = exchange = Exchange(0)
+    now(plugin)
+    plugin.sign_request(ORDER)
+    world.passed_ns, exchange.ahead_ms, world.stepped_ns = 30 * 10**9, 30_500, 2 * 10**9
+
+    def send(request, timeout_s):
+        world.passed_ns += 10**9
+        return Exchange.send(exchange, request, timeout_s=timeout_s)
+
+    world.granted["transport"] = SimpleNamespace(send=send)
+    assert b"timestamp=1499827350559&" in plugin.sign_request(ORDER).body
+
+
+def test_requests_that_come_meanwhile_wait_for_the_same_answer(world):
+    world.granted["transport"] = exchange = Exchange(0)
+    clocks = Clocks(world)
+    clocks.begin([(VENUE, VENUE.bases[0])])
+    asked, answers, waited = threading.Event(), threading.Event(), []
+    spawn = clocks._spawn
+
+    def spawned(function):
+        join = spawn(function)
+
+        def joined(seconds):
+            waited.append(seconds)
+            if len(waited) == 3:  # all are waiting
+                answers.set()
+            join(30)
+
+        return joined
+
+    def send(request, timeout_s):
+        asked.set()
+        answers.wait(30)
+        return Exchange.send(exchange, request, timeout_s=timeout_s)
+
+    clocks._spawn = spawned
+    world.granted["transport"] = SimpleNamespace(send=send)
+    world.passed_ns, exchange.ahead_ms, world.stepped_ns = 30 * 10**9, 30_000, 2 * 10**9
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(clocks.time_ns(VENUE, VENUE.bases[0])))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1_499_827_349_559_000_000] * 3
     assert len(exchange.asked) == 2
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hauberk.errors import ConfigError
+from hauberk_plugins.venues import catalogue as catalogue_module
 from hauberk_plugins.venues.catalogue import BUILT_IN, UnknownVenue, VenueCatalogue
 from hauberk_plugins.venues.plugin import VenuesConfig, VenuesPlugin
 
@@ -96,6 +98,43 @@ def test_the_name_in_the_file_must_be_that_of_the_file(folder):
 )
 def test_a_broken_file_is_refused_with_line_path_and_reason(folder, text, message):
     assert message in problem(folder, text)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_file_that_others_can_change_is_not_obeyed(folder, mode):
+    (folder / "demo.yml").chmod(mode)
+    catalogue = VenueCatalogue([BUILT_IN, folder])
+    with pytest.raises(
+        ConfigError, match=f"is not safe to obey.*run: chmod go-w {folder}/demo.yml"
+    ):
+        catalogue.venue("demo")
+    (folder / "demo.yml").chmod(0o644)
+    assert catalogue.venue("demo").name == "demo"
+
+
+@pytest.mark.parametrize(("mode", "is_safe"), [(0o777, 0), (0o703, 0), (0o1777, 1), (0o770, 1)])
+def test_nor_is_one_in_a_folder_where_anybody_can_replace_it(folder, mode, is_safe):
+    folder.chmod(mode)
+    catalogue = VenueCatalogue([folder])
+    if is_safe:
+        assert catalogue.venue("demo").name == "demo"
+    else:
+        with pytest.raises(ConfigError, match=rf"^{folder}: is not safe to obey"):
+            catalogue.venue("demo")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_nor_is_one_of_somebody_elses(folder):
+    os.chown(folder / "demo.yml", 4321, 0)
+    with pytest.raises(ConfigError, match="it belongs to user id 4321"):
+        VenueCatalogue([folder]).venue("demo")
+
+
+def test_what_comes_with_hauberk_is_as_safe_as_its_code(folder, monkeypatch):
+    # A virtual environment of a group's, say: whoever can change the files can change the code.
+    (folder / "demo.yml").chmod(0o664)
+    monkeypatch.setattr(catalogue_module, "BUILT_IN", folder)
+    assert VenueCatalogue([folder]).venue("demo").name == "demo"
 
 
 def test_the_plugin_provides_the_catalogue_as_soon_as_it_is_made(tmp_path):

@@ -271,11 +271,39 @@ def test_what_only_looks_like_the_parameter_makes_nothing_weaker(params, body):
         ({"key_check": {"endpoint": "GET /nope"}}, "key_check.endpoint: is none of `operations`"),
         ({"key_check": {"endpoint": "POST /a"}}, "must be a request that reads, and does no more"),
         (
+            {"key_check": {"endpoint": "GET /b/{id}"}},
+            "key_check.endpoint: must be one path, without",
+        ),
+        (
+            {"server_time": {"endpoint": "GET /time/{id}", "field": "t", "unit": "s"}},
+            "server_time.endpoint: must be one path, without {name}",
+        ),
+        (
+            {"server_time": {"endpoint": "GET /b", "field": "t", "unit": "s"}},
+            "server_time.endpoint: must be a GET that needs no key: public",
+        ),
+        (
+            {"server_time": {"endpoint": "POST /withdraw", "field": "t", "unit": "s"}},
+            "server_time.endpoint: must be a GET that needs no key: public",
+        ),
+        (
+            {"server_time": {"endpoint": "POST /time", "field": "t", "unit": "s"}},
+            "server_time.endpoint: must be a GET that needs no key: public",
+        ),
+        (
             {"key_check": {"endpoint": "GET /b", "good": {"feld": "c"}}},
             "key_check.good.feld: unknown key; did you mean 'field'?",
         ),
     ],
 )
 def test_what_other_sections_name_is_in_the_map(changes, told):
-    operations = {"POST /a": "trade", "GET /b": "read", "GET /time": "public"}
+    operations = {
+        "POST /a": "trade",
+        "GET /b": "read",
+        "GET /b/{id}": "read",
+        "GET /time": "public",
+        "GET /time/{id}": "public",
+        "POST /time": "public",
+        "POST /withdraw": "withdraw",
+    }
     assert told in "\n".join(problems(operations=operations, **changes))
