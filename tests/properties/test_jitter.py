@@ -1,7 +1,7 @@
 """The rate limiter against an exchange that counts arrivals, as late as an adversary has them be.
 
 Lateness is the delay on the way and what the exchange's clock is ahead. Within the bounds that
-`windows.py` states, that is within one jitter of zero and within one jitter of each other, whoever
+`meters.py` states, that is within one jitter of zero and within one jitter of each other, whoever
 chooses it knows every departure.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from attrs import frozen
@@ -43,9 +45,12 @@ class Exchange:
 
     kind: Kind
     length: int
+    size: int
 
     def most(self, arrivals: Departures) -> int:
-        """The most that one of its windows has seen."""
+        """The most that one of its windows has seen, or that its counter stood at."""
+        if self.kind is Kind.DECAYING:
+            return self._highest(sorted(arrivals))
         if self.kind is Kind.CALENDAR:
             cells = {at // self.length for at, _ in arrivals}
             seen = [sum(n for at, n in arrivals if at // self.length == cell) for cell in cells]
@@ -55,6 +60,15 @@ class Exchange:
                 for first, _ in arrivals
             ]
         return max(seen, default=0)
+
+    def _highest(self, arrivals: Departures) -> int:
+        level = highest = Fraction(0)
+        then = 0
+        for at, cost in arrivals:
+            drained = Fraction(self.size * (at - then), self.length)
+            level, then = max(Fraction(0), level - drained) + cost, at
+            highest = max(highest, level)
+        return ceil(highest)
 
 
 def paced(window: Window, jitter: int, wishes: Departures, held: Sequence[int]) -> Departures:
@@ -112,7 +126,7 @@ def test_however_late_arrivals_are_no_window_of_the_exchange_sees_more_than_its_
     window, jitter, wishes, held = load
     earliest = -data.draw(st.sampled_from([jitter, jitter // 2, 0]), "what our clock is ahead")
     bounds = Bounds(earliest, earliest + jitter)
-    exchange = Exchange(window.kind, window.seconds * SECOND)
+    exchange = Exchange(window.kind, window.seconds * SECOND, window.size)
     left = paced(window, jitter, wishes, held)
     assert len(left) == len(wishes)
     for arrivals in crowded(left, bounds, exchange):
@@ -126,7 +140,7 @@ def test_no_smaller_jitter_would_be_enough(kind: Kind) -> None:
     """So that the property above is seen to be sharp."""
     window = Window("w", kind, Scope.IP, 2, 1, "weight")
     jitter, wishes = 250 * MS, [(1_000 * MS, 1), (1_000 * MS, 1)]
-    exchange = Exchange(kind, 2 * SECOND)
+    exchange = Exchange(kind, 2 * SECOND, 1)
     for used, most in ((jitter, 1), (jitter - MS, 2)):
         left = paced(window, used, wishes, [0, 0])
         found = [

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import count
+from math import ceil
 
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hauberk_plugins.throttle.limiter import WORTH_WAKING_NS, RateLimiter
+from hauberk_plugins.throttle.limiter import RateLimiter
+from hauberk_plugins.throttle.turns import WORTH_WAKING_NS
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
 MS = 1_000_000
@@ -131,6 +134,8 @@ class Load:
 
     def _used(self, index: int) -> int:
         window = self.windows[index]
+        if window.kind is Kind.DECAYING:
+            return self._used_decaying(index)
         total = 0
         for call in self.calls:
             if call.granted is None or (call.over and call.left is None):
@@ -138,6 +143,23 @@ class Load:
             if call.left is None or self._still_counts(window, call.left):
                 total += call.costs[index]
         return total
+
+    def _used_decaying(self, index: int) -> int:
+        window = self.windows[index]
+        open_now = sum(
+            call.costs[index]
+            for call in self.calls
+            if call.granted is not None and not call.over and call.left is None
+        )
+        rate = Fraction(window.size, window.seconds * 1_000 * MS)
+        departures = self.departures(index)
+        # However few of the last ones are looked at, what they brought less what drained since.
+        stretches = [
+            sum(cost for left, cost in departures if left >= since)
+            - rate * (self.now - since - self.jitter)
+            for since, _ in departures
+        ]
+        return open_now + ceil(max([0, *stretches]))
 
     def _still_counts(self, window: Window, left: int) -> bool:
         length = window.seconds * 1_000 * MS
@@ -177,8 +199,27 @@ def worst_calendar(departures: list[tuple[int, int]], length: int, jitter: int) 
     return max(cells.values(), default=0)
 
 
+def worst_decaying(departures: list[tuple[int, int]], window: Window, jitter: int) -> int:
+    """The most that its counter can stand at, each arriving up to `jitter` later, rounded up."""
+    rate = Fraction(window.size, window.seconds * 1_000 * MS)
+    highest = Fraction(0)
+    for moment, _ in departures:
+        arrivals = sorted(
+            (min(max(left, moment + jitter), left + jitter), cost) for left, cost in departures
+        )
+        level, then = Fraction(0), 0
+        for at, cost in arrivals:
+            level, then = max(Fraction(0), level - rate * (at - then)) + cost, at
+            highest = max(highest, level)
+    return ceil(highest)
+
+
 def assert_never_more_than_size(load: Load) -> None:
     for index, window in enumerate(load.windows):
+        if window.kind is Kind.DECAYING:
+            seen = worst_decaying(load.departures(index), window, load.jitter)
+            assert seen <= window.size, window
+            continue
         scan = worst_rolling if window.kind is Kind.ROLLING else worst_calendar
         seen = scan(load.departures(index), window.seconds * 1_000 * MS, load.jitter)
         assert seen <= window.size, window
@@ -247,6 +288,7 @@ def test_nothing_is_remembered_of_requests_that_ended(load: Load) -> None:
     assert all(meter.open == 0 and not meter.line._places for meter in load.meters)
     later = load.now + 3_600_000 * MS
     assert all(meter.used(later, None) == 0 and not meter._log for meter in load.meters)
+    assert all(meter.is_idle(later) for meter in load.meters)
 
 
 @given(loads(well_behaved=True, clock_steps=False))

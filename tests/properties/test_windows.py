@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hauberk_plugins.throttle.windows import EXACT, Kind, Meter, Scope, Window
+from hauberk_plugins.throttle.meters import Meter
+from hauberk_plugins.throttle.shapes import EXACT
+from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
 S = 1_000_000_000
 #: The wall clock less the monotonic one: the first boundary is amid a minute.

@@ -38,3 +38,32 @@ class LineFull(HauberkError):
 
     def __str__(self) -> str:
         return f"{self.waiting} requests wait for window {self.window!r} already"
+
+
+class Frozen(HauberkError):
+    """The exchange has shut us out for longer than anybody would wait in line.
+
+    Attributes:
+        wait_ns: For how much longer.
+    """
+
+    def __init__(self, wait_ns: int) -> None:
+        super().__init__(wait_ns)
+        self.wait_ns = wait_ns
+
+    def __str__(self) -> str:
+        return (
+            f"the exchange has shut this address, account or key out: nothing is sent for "
+            f"{-(-self.wait_ns // 1_000_000_000)} s"
+        )
+
+
+class NotKept(HauberkError):
+    """What a request takes cannot be made durable, and so nothing is granted."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"what is used of a budget cannot be kept: {self.why}"

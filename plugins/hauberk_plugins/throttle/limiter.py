@@ -8,22 +8,28 @@ It never sleeps and reads no clock. Its rules:
   length and the jitter.
 - First come, first served, window by window (`line.py`); who wants nothing of a window does not
   wait for it, nor behind those who do.
+- A part of a window may be reserved for cancels: a window of its own, as it were, with a line of
+  its own. What it has no room for stands in the ordinary line by its ticket, so that a flood of
+  cancels takes no more than its share of what is left.
 - A wait says when there should be room for all who come before and the asker. A place is a
   lease. What is given back, and a turn that comes sooner than told, wakes the next.
+- What is frozen grants nothing, and asks back what was granted and has not left.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from hauberk_plugins.throttle.errors import LineFull, TooDear
+from hauberk_plugins.throttle.errors import TooDear
+from hauberk_plugins.throttle.limiting import Key, Row
 from hauberk_plugins.throttle.line import Amounts, Waiter
-from hauberk_plugins.throttle.windows import Meter, Window
+from hauberk_plugins.throttle.meters import Meter
+from hauberk_plugins.throttle.registry import Keeping, Registry, with_asides
+from hauberk_plugins.throttle.turns import Turns
+from hauberk_plugins.throttle.windows import Window
 
-#: Nobody is woken to save less than this: the kernel waits no shorter.
-WORTH_WAKING_NS: Final = 1_000_000
 #: The least by which the wall clock must disagree with the monotonic one to count as stepped: a
 #: thread may be held up between reading the two.
 MIN_STEP_NS: Final = 50_000_000
@@ -36,6 +42,7 @@ class RateLimiter:
         lease_ns: How long a turn is kept for a waiter that does not come back.
         max_waiting: How many may wait for one window.
         wake: Called, without the lock, with the id of a waiter that should ask again now.
+        keeper: Makes durable what is granted; without, it is in memory alone.
     """
 
     def __init__(
@@ -44,27 +51,36 @@ class RateLimiter:
         lease_ns: int = 1_000_000_000,
         max_waiting: int = 1_000,
         wake: Callable[[str], object] = lambda _: None,
+        keeper: Keeping | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._wake = wake
-        self._lease_ns = lease_ns
-        self._max_waiting = max_waiting
-        self._meters: dict[tuple[str, ...], Meter] = {}
+        self._registry = Registry(keeper)
+        self._turns = Turns(lease_ns, max_waiting)
+        self._waiters = self._turns.waiters
         self._charges: dict[str, Amounts] = {}
-        self._waiters: dict[str, Waiter] = {}
-        self._tickets = 0
+        # What was asked for where something else was taken: a part that is reserved.
+        self._asked: dict[str, Amounts] = {}
         self._now = 0
         # The wall clock is read against the monotonic one once: a step never moves a boundary.
         self._anchor: int | None = None
         self._step_ns = MIN_STEP_NS
         # The anchor; `None` while the wall clock disagrees with it.
         self._offset: int | None = None
+        # Between these lies what the wall clock is ahead, while it agrees; else nothing does.
+        self._least, self._most = 1, 0
 
     def configure(self, *, lease_ns: int, max_waiting: int) -> None:
         """Take other settings; charges and waiters stay."""
         with self._lock:
-            self._lease_ns = lease_ns
-            self._max_waiting = max_waiting
+            self._turns.lease_ns = lease_ns
+            self._turns.max_waiting = max_waiting
+
+    def anchor(self, now_ns: int, wall_ns: int) -> None:
+        """Read the clocks against each other for the first time, before anything is counted."""
+        with self._lock:
+            self._now = max(now_ns, self._now)
+            self._look(wall_ns - now_ns, [])
 
     def meter(
         self, key: tuple[str, ...], window: Window, jitter_ns: int, *, reshape: bool = True
@@ -79,17 +95,23 @@ class RateLimiter:
         """
         woken: list[str] = []
         with self._lock:
-            meter = self._meters.get(key)
             self._step_ns = max(self._step_ns, jitter_ns)
-            if meter is None:
-                meter = self._meters[key] = Meter(window, jitter_ns)
-            elif reshape and meter.shape != (window, jitter_ns):
-                meter.reshape(window, jitter_ns, self._anchor)
+            meter, is_changed = self._registry.meter(
+                key, window, jitter_ns, self._now, self._anchor, reshape=reshape
+            )
+            if is_changed:
                 self._call_up((meter,), woken)
         self._wake_all(woken)
         return meter
 
-    def ask(self, request_id: str, amounts: Amounts, now_ns: int, wall_ns: int) -> int:
+    def ask(
+        self,
+        request_id: str,
+        amounts: Amounts,
+        now_ns: int,
+        wall_ns: int,
+        cancel: bool = False,
+    ) -> int:
         """Charge a request, or give it a place.
 
         Args:
@@ -97,6 +119,7 @@ class RateLimiter:
             amounts: What it takes of which meters, each meter once.
             now_ns: Monotonic clock.
             wall_ns: Wall clock, since the epoch.
+            cancel: Whether it may take of what is reserved.
 
         Returns:
             0 when it is charged, else in how many nanoseconds to ask again.
@@ -104,26 +127,26 @@ class RateLimiter:
         Raises:
             TooDear: It can never be granted.
             LineFull: Too many wait already.
+            Frozen: The exchange has shut us out for longer than anybody would wait.
+            NotKept: What it takes cannot be made durable.
         """
-        woken: list[str] = []
-        try:
-            with self._lock:
-                # Callers may come in another order than they read the clock.
-                now = self._now = now_ns if now_ns > self._now else self._now
-                offset = self._look(wall_ns - now_ns, woken)
-                held = self._charges.get(request_id)
-                if held is not None and (held is amounts or _covers(held, amounts)):
-                    return 0
-                if held is not None or self._waiters:
-                    return self._ask_in_line(request_id, amounts, woken)
+        with self._lock:
+            # Callers may come in another order than they read the clock.
+            now = self._now = now_ns if now_ns > self._now else self._now
+            is_simple = self._least <= wall_ns - now_ns <= self._most and not cancel
+            if is_simple and not self._waiters and request_id not in self._charges:
                 for meter, amount in amounts:
-                    if meter.used(now, offset) + amount > meter.size:
-                        return self._ask_in_line(request_id, amounts, woken)
-                self._grant(request_id, amounts)
-                return 0
-        finally:
-            if woken:
-                self._wake_all(woken)
+                    if (
+                        meter.total + amount > meter.limit
+                        and meter.used(now, self._offset) + amount > meter.limit
+                    ):
+                        break
+                else:
+                    for meter, amount in amounts:
+                        meter.total += amount
+                    self._charges[request_id] = amounts
+                    return 0
+        return self._ask_closely(request_id, amounts, wall_ns - now_ns, cancel)
 
     def end(self, request_id: str, left: bool, now_ns: int) -> None:
         """Date a request's charge if it left, else give it back; forget the request.
@@ -133,22 +156,80 @@ class RateLimiter:
             left: Whether it left, so that the exchange will count it.
             now_ns: Monotonic clock.
         """
-        woken: list[str] = []
         with self._lock:
             now = self._now = now_ns if now_ns > self._now else self._now
-            amounts = self._charges.pop(request_id, ())
-            for meter, amount in amounts:
-                meter.open -= amount
-            if (waiter := self._waiters.pop(request_id, None)) is not None:
-                waiter.leave()
-                amounts = waiter.amounts
-            if left:  # also what left without a grant: the exchange counts it all the same
+            amounts = self._charges.pop(request_id, None)
+            if self._asked:
+                self._asked.pop(request_id, None)
+            if amounts is not None and left:
                 for meter, amount in amounts:
-                    meter.date(amount, now, self._anchor)
-            if waiter is not None or not left:
-                self._call_up([meter for meter, _ in amounts], woken)
-        if woken:
-            self._wake_all(woken)
+                    meter.leave(amount, now, self._anchor)
+                return
+            woken = self._end_unsent(request_id, amounts or (), left)
+        self._wake_all(woken)
+
+    def learn(self, meter: Meter, used: int, now_ns: int, wall_ns: int) -> None:
+        """Take what the exchange says is used in a window: the larger of ours and theirs counts.
+
+        What is more than ours was somebody else's, who shares it: it counts as if it had left now.
+        """
+        woken: list[str] = []
+        with self._lock:
+            now = self._now = max(now_ns, self._now)
+            offset = self._look(wall_ns - now_ns, woken)
+            self._registry.learn(meter, used, now, offset, self._anchor)
+        self._wake_all(woken)
+
+    def freeze(self, key_prefix: Key, until_ns: int, now_ns: int) -> None:
+        """Grant nothing of the meters whose keys begin so, until a time of the monotonic clock."""
+        with self._lock:
+            self._now = max(now_ns, self._now)
+            self._registry.freeze(key_prefix, until_ns, self._now)
+
+    def frozen(self, now_ns: int) -> dict[Key, int]:
+        """Return what is frozen, and until when on the monotonic clock."""
+        with self._lock:
+            freezes = self._registry.freezes
+            return {key: until for key, until in freezes.items() if until > now_ns}
+
+    def rows(self, now_ns: int, wall_ns: int) -> Iterator[Row]:
+        """Say how every meter stands that anybody uses."""
+        woken: list[str] = []
+        with self._lock:
+            now = self._now = max(now_ns, self._now)
+            rows = self._registry.rows(now, self._look(wall_ns - now_ns, woken))
+        self._wake_all(woken)
+        yield from rows
+
+    def relax(self, level: Callable[[Meter, int], int]) -> None:
+        """Go by records that allow less, where much less is used.
+
+        Args:
+            level: Told a meter and what is used of it, returns how far its record allows.
+        """
+        with self._lock:
+            for _, meter in self._registry.parts():
+                if meter.limit > 0:
+                    used = meter.used(self._now, self._offset)
+                    meter.limit = min(meter.size, level(meter, used))
+
+    def close(
+        self,
+        write: Callable[[Iterable[tuple[Key, Meter, list[tuple[int, int]]]], int], object],
+        now_ns: int,
+    ) -> None:
+        """Have all that may count written; what is granted afterwards is recorded afresh.
+
+        Args:
+            write: Told of each meter what left, oldest first; and what time it is.
+            now_ns: Monotonic clock.
+        """
+        with self._lock:
+            now = self._now = max(now_ns, self._now)
+            parts = list(self._registry.parts())
+            write([(key, meter, list(meter.departures())) for key, meter in parts], now)
+            for _, meter in parts:
+                self._registry.settle(meter, now)
 
     def _look(self, offset: int, woken: list[str]) -> int | None:
         """Compare the clocks: return the anchor, or `None` while the wall clock is off it."""
@@ -157,101 +238,85 @@ class RateLimiter:
         is_steady = -self._step_ns <= offset - self._anchor <= self._step_ns
         if is_steady is (self._offset is None):
             self._offset = self._anchor if is_steady else None
-            self._call_up(self._meters.values(), woken)
+            waited_for = {m: None for w in self._waiters.values() for m, _ in w.amounts}
+            self._call_up(waited_for, woken)
+        self._least, self._most = 1, 0
+        if self._offset is not None:
+            self._least, self._most = self._offset - self._step_ns, self._offset + self._step_ns
         return self._offset
 
-    def _grant(self, request_id: str, amounts: Amounts) -> None:
-        for meter, amount in amounts:
-            meter.open += amount
-        self._charges[request_id] = amounts
+    def _ask_closely(self, request_id: str, amounts: Amounts, ahead: int, is_cancel: bool) -> int:
+        """Ask with everything looked at that is seldom so."""
+        woken: list[str] = []
+        try:
+            with self._lock:
+                self._look(ahead, woken)
+                held = self._charges.get(request_id)
+                if held is not None and self._holds(request_id, held, amounts):
+                    return 0
+                return self._ask_in_line(request_id, amounts, is_cancel, woken)
+        finally:
+            self._wake_all(woken)
 
-    def _ask_in_line(self, request_id: str, amounts: Amounts, woken: list[str]) -> int:
+    def _end_unsent(self, request_id: str, amounts: Amounts, left: bool) -> list[str]:
+        """Give back what did not leave; date what left without a grant; wake whom it helps."""
+        woken: list[str] = []
+        for meter, amount in amounts:
+            meter.total -= amount
+        if (waiter := self._waiters.pop(request_id, None)) is not None:
+            waiter.leave()
+            amounts = waiter.amounts
+            if left:  # the exchange counts it all the same
+                for meter, amount in amounts:
+                    meter.date(amount, self._now, self._anchor)
+        self._call_up((meter for meter, _ in amounts), woken)
+        return woken
+
+    def _holds(self, request_id: str, held: Amounts, amounts: Amounts) -> bool:
+        """Whether a charge covers all that is wanted, and nothing has frozen it since."""
+        if self._registry.freezes and any(meter.frozen > self._now for meter, _ in held):
+            return False
+        if held is amounts:
+            return True
+        wanted = self._registry.present(amounts, self._now)
+        return _covers(self._asked.get(request_id, held), wanted)
+
+    def _ask_in_line(
+        self, request_id: str, amounts: Amounts, is_cancel: bool, woken: list[str]
+    ) -> int:
+        amounts = self._registry.present(amounts, self._now)
         for meter, amount in amounts:
             if amount > meter.size:
                 raise TooDear(meter.name, amount, meter.size)
         released = self._charges.pop(request_id, ())
+        self._asked.pop(request_id, None)
         for meter, amount in released:
-            meter.open -= amount
+            meter.total -= amount
         try:
-            return self._place(self._waiter(request_id, amounts))
+            return self._place(self._turns.waiter(request_id, amounts, is_cancel=is_cancel))
         finally:
-            self._call_up(dict((*released, *amounts)), woken)
+            if self._waiters:
+                self._call_up(dict.fromkeys(m for m, _ in (*released, *amounts)), woken)
 
     def _place(self, waiter: Waiter) -> int:
-        if blocked_by := self._foretell(waiter):
-            self._keep_place(waiter, blocked_by)
-            return waiter.told_ns - self._now
-        self._waiters.pop(waiter.request_id, None)
-        waiter.leave()
-        self._grant(waiter.request_id, waiter.amounts)
+        now, offset, turns = self._now, self._offset, self._turns
+        taken, blocked_by = turns.foretell(waiter, now, offset)
+        if blocked_by:
+            turns.keep_place(waiter, blocked_by, now)
+            return waiter.told_ns - now
+        self._registry.cover(taken, now, offset)
+        turns.take_away(waiter)
+        if taken == waiter.amounts:
+            taken = waiter.amounts
+        else:
+            self._asked[waiter.request_id] = waiter.amounts
+        for meter, amount in taken:
+            meter.total += amount
+        self._charges[waiter.request_id] = taken
         return 0
 
-    def _waiter(self, request_id: str, amounts: Amounts) -> Waiter:
-        waiter = self._waiters.get(request_id)
-        if waiter is None:
-            self._tickets += 1
-            return Waiter(request_id, self._tickets, amounts)
-        if waiter.amounts != amounts:
-            waiter.leave()
-            waiter.amounts = amounts
-            del self._waiters[request_id]
-        return waiter
-
-    def _keep_place(self, waiter: Waiter, blocked_by: list[tuple[Meter, int]]) -> None:
-        for meter, _ in blocked_by:
-            line = meter.line
-            if line.claimed >= self._max_waiting and line not in waiter.claims:
-                self._waiters.pop(waiter.request_id, None)
-                waiter.leave()
-                raise LineFull(meter.name, line.claimed, waiter.due_ns - self._now)
-        if waiter.request_id not in self._waiters:
-            self._waiters[waiter.request_id] = waiter
-            waiter.join()
-        for meter, _ in blocked_by:
-            meter.line.claim(waiter)
-
-    def _foretell(self, waiter: Waiter) -> list[tuple[Meter, int]]:
-        """Work out when a waiter is due; return what has no room for it now."""
-        now, offset, alive = self._now, self._offset, self._now - self._lease_ns
-        waiter.due_ns = waiter.told_ns = now
-        blocked_by = []
-        for meter, amount in waiter.amounts:
-            ahead, last_due = meter.line.before(waiter.ticket, alive, now)
-            due = meter.when(ahead + amount, now, offset)
-            if due > now:
-                blocked_by.append((meter, amount))
-                # Who is due before that comes first as well.
-                ahead, last_due = meter.line.before(waiter.ticket, alive, due)
-                due = meter.when(ahead + amount, now, offset)
-                waiter.due_ns = max(waiter.due_ns, due)
-                if last_due is not None:
-                    due = min(due, last_due + self._lease_ns + 1)
-                waiter.told_ns = max(waiter.told_ns, due)
-        return blocked_by
-
     def _call_up(self, meters: Iterable[Meter], woken: list[str]) -> None:
-        """Wake, in order, whose turn comes sooner than it was told.
-
-        As many as there is room for, and the two after them: the first, to come at its turn, and
-        the second, to come when the first has let it pass.
-        """
-        for meter in meters:
-            without_room = 0
-            for waiter in meter.line.claimants(self._now - self._lease_ns):
-                was_due, was_told = waiter.due_ns, waiter.told_ns
-                blocked_by = self._foretell(waiter)
-                for blocking, _ in blocked_by:  # so that what is given back there wakes it
-                    blocking.line.claim(waiter)
-                if waiter.told_ns + WORTH_WAKING_NS <= was_told:
-                    woken.append(waiter.request_id)
-                else:  # it comes in time by itself
-                    waiter.told_ns = was_told
-                    if waiter.due_ns + WORTH_WAKING_NS > was_due:
-                        waiter.due_ns = was_due
-                        break
-                without_room += bool(blocked_by)
-                if without_room == 2:
-                    break
+        self._turns.call_up(with_asides(meters), woken, self._now, self._offset)
 
     def _wake_all(self, request_ids: Iterable[str]) -> None:
         for request_id in request_ids:

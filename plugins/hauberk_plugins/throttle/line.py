@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from hauberk_plugins.throttle.windows import Meter
+    from hauberk_plugins.throttle.meters import Meter
 
 #: What a request takes of each window.
 Amounts: TypeAlias = "tuple[tuple[Meter, int], ...]"
@@ -20,34 +20,55 @@ class Waiter:
         request_id: Of the request.
         ticket: Its place: whoever has a lower one comes before it, in every line.
         amounts: What it wants.
+        is_cancel: Whether it may take of what is reserved.
         due_ns: When there should be room for it, those before it counted.
         told_ns: When it was told to ask again; at `due_ns`, or earlier, to see whether the one
             before it has let its turn pass.
         claims: The lines of the windows that had no room for it.
     """
 
-    __slots__ = ("amounts", "claims", "due_ns", "request_id", "ticket", "told_ns")
+    __slots__ = (
+        "amounts",
+        "claims",
+        "due_ns",
+        "is_cancel",
+        "request_id",
+        "ticket",
+        "told_ns",
+    )
 
-    def __init__(self, request_id: str, ticket: int, amounts: Amounts) -> None:
+    def __init__(
+        self, request_id: str, ticket: int, amounts: Amounts, *, is_cancel: bool = False
+    ) -> None:
         self.request_id = request_id
         self.ticket = ticket
         self.amounts = amounts
+        self.is_cancel = is_cancel
         self.due_ns = 0
         self.told_ns = 0
         self.claims: list[Line] = []
 
+    def sources(self, meter: Meter, amount: int) -> tuple[Meter, ...]:
+        """Of what it may take an amount: for a cancel first of what is reserved, if it fits."""
+        aside = meter.aside
+        if self.is_cancel and aside is not None and amount <= aside.size:
+            return aside, meter
+        return (meter,)
+
     def join(self) -> None:
         """Take a place before every window that it wants something of."""
         for meter, amount in self.amounts:
-            meter.line.add(self, amount)
+            for source in self.sources(meter, amount):
+                source.line.add(self, amount)
 
     def leave(self) -> None:
         """Give up every place and claim."""
         for line in self.claims:
             line.claimed -= 1
         self.claims = []
-        for meter, _ in self.amounts:
-            meter.line.remove(self)
+        for meter, amount in self.amounts:
+            for source in self.sources(meter, amount):
+                source.line.remove(self)
 
 
 class Line:
@@ -67,6 +88,9 @@ class Line:
     def __init__(self) -> None:
         self.claimed = 0
         self._places: list[tuple[int, int, Waiter]] = []
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def add(self, waiter: Waiter, amount: int) -> None:
         """Give a waiter its place."""

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from attrs import field, frozen, validators
 
 from hauberk.accounts import Account
+from hauberk.command import Command
 from hauberk.context import Context
-from hauberk.errors import ConfigError, ConfigProblem
+from hauberk.errors import ConfigError, ConfigProblem, StoreError
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.ports import Venue
-from hauberk.request import Request
+from hauberk.request import Operation, Request, Response
 from hauberk.verdicts import Deny, Wait
 from hauberk.written import Written
-from hauberk_plugins.throttle.errors import LineFull, TooDear
+from hauberk_plugins.throttle.commands import COMMANDS, as_data
+from hauberk_plugins.throttle.desk import Desk, Sharers
+from hauberk_plugins.throttle.errors import Frozen, LineFull, NotKept, TooDear
+from hauberk_plugins.throttle.feedback import BANNED, THROTTLED
+from hauberk_plugins.throttle.kept import Kept, boot_id
 from hauberk_plugins.throttle.limiter import RateLimiter
 from hauberk_plugins.throttle.limits import (
     Limits,
     misnamed,
-    read_limits,
+    overreserved,
     repeated,
     uncounted,
+    unfilled,
     unused,
 )
-from hauberk_plugins.throttle.tariff import Tariff
-from hauberk_plugins.throttle.windows import Meter, Scope, Window
+from hauberk_plugins.throttle.reading import read_limits
+from hauberk_plugins.throttle.shutout import ShutOut
+from hauberk_plugins.throttle.windows import Window
+
+log = logging.getLogger("hauberk")
+
+_CANCEL: Final = Operation.CANCEL
 
 
 @frozen
@@ -34,25 +48,40 @@ class ThrottleConfig:
     """The section `throttle` of `hauberk.yml`.
 
     Attributes:
+        store: Where budgets are kept: `memory` is of this process alone.
         jitter_ms: The longest that a request may be on its way, and the difference between the
-            exchange's clock and this machine's, together. Windows are widened by it.
+            exchange's clock and this machine's, together. Windows are widened by it; at the edges
+            of calendar windows it is the margin.
         lease_s: How long a turn is kept for a waiting request that does not come back for it.
         max_waiting: How many requests may wait for one window; more are denied.
+        reserve: Which share of a window is kept for cancels, where they cost anything of it; 0 for
+            none.
+        throttled_s: For how long a budget is frozen when the exchange says that there were too
+            many requests, but not until when.
+        banned_s: The same when it says that it has shut us out.
+        max_freeze_s: The longest that a budget is frozen, whatever the exchange says.
         windows: By venue, windows that stand in place of the venue file's, for example those of
             a testnet.
     """
 
+    store: str = field(default="memory", validator=validators.in_(("memory", "store", "redis")))
     jitter_ms: int = field(default=250, validator=[validators.ge(0), validators.le(60_000)])
     lease_s: float = field(default=1.0, validator=[validators.gt(0), validators.le(3_600)])
     max_waiting: int = field(default=1_000, validator=validators.ge(0))
+    reserve: float = field(default=0.1, validator=[validators.ge(0), validators.le(0.5)])
+    throttled_s: float = field(default=10.0, validator=[validators.gt(0), validators.le(86_400)])
+    banned_s: float = field(default=300.0, validator=[validators.gt(0), validators.le(604_800)])
+    max_freeze_s: float = field(
+        default=259_200.0, validator=[validators.gt(0), validators.le(31_536_000)]
+    )
     windows: dict[str, tuple[Window, ...]] = field(factory=dict)
 
 
 class ThrottlePlugin(Plugin):
     """Guard: charges a request in every window at once, or has it wait for its turn.
 
-    Needs the grant `venues`. Stands last among the guards: a charge is not to be held while
-    somebody else thinks.
+    Needs the grant `venues`; with `store`, what is used survives a restart. Stands last among the
+    guards: a charge is not to be held while somebody else thinks.
     """
 
     interface = (1, 1)
@@ -77,7 +106,8 @@ class ThrottlePlugin(Plugin):
     def __init__(self, config: ThrottleConfig) -> None:
         self._config = config
         # Each for as long as its account stands as it was.
-        self._tariffs: dict[str, tuple[Account, Tariff]] = {}
+        self._desks: dict[str, Desk] = {}
+        self._told_nonsense: set[tuple[str, str]] = set()
         self._is_stopped = False
 
     @hookimpl
@@ -85,43 +115,51 @@ class ThrottlePlugin(Plugin):
         """Take over what an instance before this one charged; check what venues say."""
         self._context = context
         self._clock = context.clock
+        self._check(context)
         before = context.predecessor
         # Shared, not copied: a pass that began before a reload ends with the old instance. It is
         # configured when first asked, since a reload may yet fail.
-        self._limiter: RateLimiter = (
-            before._limiter
-            if isinstance(before, ThrottlePlugin)
-            else RateLimiter(wake=context.wake)
+        if isinstance(before, ThrottlePlugin) and before._config.store == self._config.store:
+            self._limiter: RateLimiter = before._limiter
+            self._kept: Kept | None = before._kept
+        else:
+            self._limiter, self._kept = self._open(context)
+        config = self._config
+        self._shut_out = ShutOut(
+            context,
+            self._limiter,
+            self._kept,
+            default_s={THROTTLED: config.throttled_s, BANNED: config.banned_s},
+            most_s=config.max_freeze_s,
         )
-        self._check(context)
+        if not isinstance(before, ThrottlePlugin):
+            self._shut_out.restore()
 
     @hookimpl
     def on_stop(self) -> None:
-        """Leave the windows' shapes to whoever took over."""
+        """Leave the windows' shapes to whoever took over; write down what is used."""
         self._is_stopped = True
+        if self._kept is not None:
+            try:
+                self._limiter.close(self._kept.close, self._clock.monotonic_ns())
+            except StoreError as error:
+                log.warning("throttle: what is used could not be written down: %s", error)
 
     @hookimpl
     def on_request(self, request: Request) -> Deny | Wait | None:
         """Charge the request, or say when its turn is."""
-        account = self._context.accounts[request.account]
-        known = self._tariffs.get(request.account)
-        # Every reload makes accounts anew, so the same one has the same venue.
-        if known is not None and known[0] is account:
-            tariff = known[1]
-        else:
-            venue = self._context.venues.venue(account.venue)
-            tariff = self._tariff(request.account, account, venue)
         clock = self._clock
         try:
             wait_ns = self._limiter.ask(
                 request.id,
-                tariff.amounts(request.method, request.url),
+                self._desk(request.account).amounts(request),
                 clock.monotonic_ns(),
                 clock.wall_ns(),
+                request.operation is _CANCEL,
             )
-        except LineFull as error:
+        except (LineFull, Frozen) as error:
             return Deny(str(error), retry_after=error.wait_ns / 1e9)
-        except TooDear as error:
+        except (TooDear, NotKept) as error:
             return Deny(str(error))
         return Wait(wait_ns / 1e9) if wait_ns else None
 
@@ -130,29 +168,92 @@ class ThrottlePlugin(Plugin):
         """Date the charge, or give it back."""
         self._limiter.end(request.id, left, self._clock.monotonic_ns())
 
-    def _tariff(self, name: str, account: Account, venue: Venue) -> Tariff:
+    @hookimpl
+    def on_response(self, request: Request, response: Response) -> None:
+        """Learn what the exchange counts; freeze what it refuses."""
+        if request.account not in self._context.accounts:
+            return  # it was taken out meanwhile
+        desk, clock = self._desk(request.account), self._clock
+        wall = clock.wall_ns()
+        if nonsense := desk.learn(request, response, clock.monotonic_ns(), wall):
+            self._say_once(desk.venue.name, nonsense)
+        said = desk.venue.said(response)
+        if said in (THROTTLED, BANNED):
+            self._shut_out.act(said, *desk.refused(said, response, wall))
+
+    @hookimpl
+    def on_commands(self) -> Sequence[Command]:
+        """Contribute `budgets`."""
+        return COMMANDS
+
+    @hookimpl
+    def on_status(self) -> Mapping[str, Any]:
+        """Say how every budget stands; have records allow no more than they need."""
+        clock = self._clock
+        if self._kept is not None and not self._is_stopped:
+            self._limiter.relax(self._kept.lower)
+        rows = self._limiter.rows(clock.monotonic_ns(), clock.wall_ns())
+        return {"budgets": as_data(rows)}
+
+    @property
+    def state_dir(self) -> Path | None:
+        """Where running guards leave how they stand."""
+        return self._context.state_dir
+
+    def _open(self, context: Context) -> tuple[RateLimiter, Kept | None]:
+        """Make what keeps the budgets, where the configuration says."""
+        if self._config.store != "memory":
+            raise ConfigError(
+                [context.problem(("store",), f"{self._config.store!r} is not provided: memory")]
+            )
+        clock, kept = self._clock, None
+        # A command that looks or sends once is not who uses the budget.
+        if context.is_resident and context.has("store"):
+            kept = Kept(context.store, clock, self._warn, boot_id())
+        limiter = RateLimiter(wake=context.wake, keeper=kept)
+        limiter.anchor(clock.monotonic_ns(), clock.wall_ns())
+        return limiter, kept
+
+    def _desk(self, name: str) -> Desk:
+        account = self._context.accounts[name]
+        known = self._desks.get(name)
+        # Every reload makes accounts anew, so the same one has the same venue.
+        if known is not None and known.account is account:
+            return known
+        venue = self._context.venues.venue(account.venue)
         config, is_live = self._config, not self._is_stopped
         if is_live:
             self._limiter.configure(
                 lease_ns=int(config.lease_s * 1e9), max_waiting=config.max_waiting
             )
-
-        # One of the venue's own, spelt out, is the same exchange and the same budget.
-        base = "" if account.base_url.rstrip("/") in venue.bases else account.base_url.rstrip("/")
-
-        def meter(window: Window) -> Meter:
-            sharer = name if window.scope is Scope.ACCOUNT else ""
-            key = (account.venue, base, window.name, sharer)
-            jitter_ns = config.jitter_ms * 1_000_000
-            return self._limiter.meter(key, window, jitter_ns, reshape=is_live)
-
-        made = Tariff(self._limits(account, venue), meter, venue.endpoint)
-        self._tariffs[name] = (account, made)
+        made = self._desks[name] = Desk(
+            account,
+            Sharers.of(name, account, venue),
+            venue,
+            self._limits(account, venue),
+            self._limiter,
+            jitter_ns=config.jitter_ms * 1_000_000,
+            reshape=is_live,
+        )
         return made
 
     def _limits(self, account: Account, venue: Venue) -> Limits:
         limits = read_limits(venue.section("limits"), venue.problem)
-        return limits.replaced(self._config.windows.get(account.venue))
+        limits = limits.replaced(self._config.windows.get(account.venue))
+        return limits.reserving(
+            self._config.reserve,
+            lambda method, path: venue.operation(method, path, (), b""),
+            venue.endpoints(),
+        )
+
+    def _say_once(self, venue: str, header: str) -> None:
+        if (venue, header) not in self._told_nonsense:
+            self._told_nonsense.add((venue, header))
+            self._warn(f"{venue} answers with a header {header} that tells nothing: it is ignored")
+
+    def _warn(self, message: str) -> None:
+        log.warning("throttle: %s", message)
+        self._context.emit("unreadable", {"message": message})
 
     def _check(self, context: Context) -> None:
         """Check what venues say, and the windows in place of it: else nothing might be paced.
@@ -174,6 +275,8 @@ class ThrottlePlugin(Plugin):
                 problems += error.problems
             else:
                 faults += uncounted(limits, listed, (name,))
+                faults += overreserved(limits, listed, (name,))
+                faults += unfilled(limits, listed, (name,))
                 problems += [
                     venue.problem(("limits", *at), message)
                     for at, message in misnamed(limits, venue.endpoint, venue.endpoints())

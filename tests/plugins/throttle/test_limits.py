@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from hauberk import Request
 from hauberk.errors import ConfigError, ConfigProblem, InvalidValue
 from hauberk.keypath import KeyPath, path_text
-from hauberk_plugins.throttle.limits import Limits, read_limits
+from hauberk_plugins.throttle.costs import dearest
+from hauberk_plugins.throttle.limits import Limits
+from hauberk_plugins.throttle.meters import Meter
+from hauberk_plugins.throttle.reading import read_limits
 from hauberk_plugins.throttle.tariff import Tariff
-from hauberk_plugins.throttle.windows import Kind, Meter, Scope, Window
+from hauberk_plugins.throttle.windows import Kind, Scope, Window
 from hauberk_plugins.venues.catalogue import VenueCatalogue
 
 WEIGHT = {
@@ -72,12 +76,12 @@ WEIGHTS = {"default": {"weight": 1}}
         ({"windows": (3,), "costs": {"default": {}}}, "limits.windows.0: must be a mapping"),
         (
             {"windows": ({**WEIGHT, "kind": "calender"},), "costs": WEIGHTS},
-            "limits.windows.0.kind: 'calender' is none of calendar, rolling; did you mean "
-            "'calendar'?",
+            "limits.windows.0.kind: 'calender' is none of calendar, rolling, decaying; did you "
+            "mean 'calendar'?",
         ),
         (
             {"windows": ({**WEIGHT, "scope": "planet"},), "costs": WEIGHTS},
-            "limits.windows.0.scope: 'planet' is none of ip, account",
+            "limits.windows.0.scope: 'planet' is none of ip, account, key, instrument",
         ),
         (
             {"windows": ({**WEIGHT, "size": 0},), "costs": WEIGHTS},
@@ -110,11 +114,13 @@ WEIGHTS = {"default": {"weight": 1}}
         ),
         (
             {"windows": (WEIGHT,), "costs": {**WEIGHTS, "GET /a": {"weight": -1}}},
-            'limits.costs."GET /a".weight: must be a whole number from 0',
+            'limits.costs."GET /a".weight: must be a whole number from 1; leave out what costs '
+            "nothing",
         ),
         (
             {"windows": (WEIGHT,), "costs": {"default": {"weight": "1"}}},
-            "limits.costs.default.weight: must be a whole number from 0",
+            "limits.costs.default.weight: must be a whole number from 1; leave out what costs "
+            "nothing",
         ),
         (
             {"windows": (WEIGHT,), "costs": {**WEIGHTS, "GET /a": 1}},
@@ -134,7 +140,7 @@ def test_every_mistake_of_a_file_is_listed_at_once() -> None:
     assert [problem.split(": ")[0] for problem in problems({
         "window": (),
         "windows": ({**WEIGHT, "counts": "wieght"}, {"name": "x", "counts": "orders"}, WEIGHT),
-        "costs": {"default": {"weight": 1, "ordrs": 1}, "GET /a": {"ordrs": 2, "orders": 0}},
+        "costs": {"default": {"weight": 1, "ordrs": 1}, "GET /a": {"ordrs": 2, "orders": 1}},
     })] == [
         "limits.window",
         *(["limits.windows.1"] * 4),
@@ -145,7 +151,7 @@ def test_every_mistake_of_a_file_is_listed_at_once() -> None:
 
 
 def test_a_window_of_a_figure_that_costs_nothing_anywhere_would_pace_nothing() -> None:
-    costs = {"default": {"weight": 1, "orders": 0}}
+    costs = {"default": {"weight": 1}}
     [told] = problems({"windows": (WEIGHT, ORDERS), "costs": costs})
     assert told.startswith("limits.windows.1.counts: no endpoint costs any 'orders'")
 
@@ -166,10 +172,12 @@ def test_a_window_of_a_wrong_kind_is_no_window() -> None:
 
 
 def test_a_tariff_charges_each_window_that_the_cost_names() -> None:
-    tariff = Tariff(read_limits(SECTION, problem), lambda window: Meter(window, 0))
+    tariff = Tariff(read_limits(SECTION, problem), lambda window, _: Meter(window, 0))
 
     def charged(method: str, path: str) -> dict[str, int]:
-        return {m.name: amount for m, amount in tariff.amounts(method, f"https://x.test{path}")}
+        return {
+            m.name: amount for m, amount in tariff.amounts(Request(method, f"https://x.test{path}"))
+        }
 
     assert charged("POST", "/api/v3/order") == {"weight-1m": 1, "orders-10s": 1}
     assert charged("GET", "/api/v3/depth") == {"weight-1m": 250}
@@ -183,4 +191,4 @@ def test_the_limits_of_every_built_in_venue_can_be_used(name: str) -> None:
     assert limits.windows, Path(name)
     most = {window.counts: window.size for window in limits.windows}
     for cost in limits.costs.values():
-        assert all(amount <= most[counts] for counts, amount in cost.items())
+        assert all(dearest(amount) <= most[counts] for counts, amount in cost.items())

@@ -10,7 +10,8 @@ import pytest
 
 from hauberk_plugins.throttle.errors import LineFull, TooDear
 from hauberk_plugins.throttle.limiter import RateLimiter
-from hauberk_plugins.throttle.windows import Kind, Meter, Scope, Window
+from hauberk_plugins.throttle.meters import Meter
+from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
 MS = 1_000_000
 S = 1_000 * MS
