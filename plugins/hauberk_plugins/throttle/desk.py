@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 
 from hauberk.accounts import Account
 from hauberk.ports import Venue
 from hauberk.request import Request, Response
 from hauberk_plugins.throttle.feedback import Freeze, by_name
-from hauberk_plugins.throttle.limiter import RateLimiter
-from hauberk_plugins.throttle.limiting import Key
+from hauberk_plugins.throttle.limiting import Key, Limiter
 from hauberk_plugins.throttle.limits import Limits
-from hauberk_plugins.throttle.meters import Meter
 from hauberk_plugins.throttle.tariff import Tariff
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
@@ -77,7 +77,7 @@ class Desk:
         sharers: Sharers,
         venue: Venue,
         limits: Limits,
-        limiter: RateLimiter,
+        limiter: Limiter[Any],
         *,
         jitter_ns: int,
         reshape: bool,
@@ -86,9 +86,10 @@ class Desk:
         self.venue = venue
         self.sharers = sharers
         self._limits = limits
+        self._sizes = {window.name: window.size for window in limits.windows}
         self._limiter = limiter
 
-        def meter(window: Window, instrument: str) -> Meter:
+        def meter(window: Window, instrument: str) -> Any:
             key = sharers.key_of(window, instrument)
             return limiter.meter(key, window, jitter_ns, reshape=reshape)
 
@@ -108,7 +109,7 @@ class Desk:
             if len(meters) != 1:
                 continue  # of which of them it tells, nobody says
             try:
-                used = told.used(headers, meters[0].shape.window.size)
+                used = told.used(headers, self._sizes[meters[0].name])
             except ValueError:
                 nonsense = told.header
             else:

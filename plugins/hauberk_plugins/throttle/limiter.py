@@ -140,10 +140,10 @@ class RateLimiter:
                         meter.total + amount > meter.limit
                         and meter.used(now, self._offset) + amount > meter.limit
                     ):
+                        _take_back(amounts, meter)
                         break
+                    meter.total += amount
                 else:
-                    for meter, amount in amounts:
-                        meter.total += amount
                     self._charges[request_id] = amounts
                     return 0
         return self._ask_closely(request_id, amounts, wall_ns - now_ns, cancel)
@@ -321,6 +321,14 @@ class RateLimiter:
     def _wake_all(self, request_ids: Iterable[str]) -> None:
         for request_id in request_ids:
             self._wake(request_id)
+
+
+def _take_back(amounts: Amounts, blocked: Meter) -> None:
+    """Give back what was taken of the meters before one that has no room."""
+    for meter, amount in amounts:
+        if meter is blocked:
+            return
+        meter.total -= amount
 
 
 def _covers(held: Amounts, wanted: Amounts) -> bool:

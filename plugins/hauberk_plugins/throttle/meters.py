@@ -86,9 +86,9 @@ class Meter:
         "_at",
         "_cells",
         "_dated",
+        "_expires",
         "_line",
         "_log",
-        "_oldest",
         "aside",
         "frozen",
         "gone",
@@ -108,7 +108,9 @@ class Meter:
         # newest left, in units that drain `size` of in a nanosecond, and `_amount` is the same
         # as a whole number, the jitter allowed for.
         self._dated = 0
-        self._oldest = self._at = self._amount = 0
+        self._at = self._amount = 0
+        # When the oldest of them counts no more.
+        self._expires = 0
         # When it left and how much, oldest first, without the newest.
         self._log: deque[tuple[int, int]] | None = None
         self._cells = _Cells() if self.shape.is_calendar else None
@@ -155,7 +157,10 @@ class Meter:
             self._log, self.total = None, open_now
             for left, amount in departures:
                 self.date(amount, left, offset)
-        elif after.is_calendar and offset is not None:
+            return
+        if departures:
+            self._expires = departures[0][0] + after.span
+        if after.is_calendar and offset is not None:
             for left, amount in departures:  # rounded up by less than the grain
                 self._mark(left - before.grain + offset, left + offset, amount)
 
@@ -167,7 +172,7 @@ class Meter:
                 shape = self.shape
                 if shape.is_decaying:
                     return -(-self._level(now) // shape.length) + self.open
-                if self._oldest <= now - shape.span:
+                if self._expires <= now:
                     self._drop(now)
             return self.total
         wall = now + offset
@@ -185,30 +190,24 @@ class Meter:
 
     def leave(self, amount: int, now: int, offset: int | None) -> None:
         """Date an amount of what is open: it counts from now on for the window's length."""
-        shape = self.shape
-        if shape.is_decaying:
-            self._fill(amount, now)
-            return
+        if self._expires <= now:  # of a decaying one, always
+            if self.shape.is_decaying:
+                self._fill(amount, now)
+                return
+            self._drop(now)
         dated = self._dated
-        if dated:
-            if self._oldest <= now - shape.span:
-                self._drop(now)
-                dated = self._dated
-            if self._at >= now and dated and self._at - now < shape.grain:
-                self._amount += amount  # it would be rounded up to the same
-            else:
-                at = now if shape.grain == 1 else -(-now // shape.grain) * shape.grain
-                if not dated:
-                    self._oldest = at
-                elif self._log is None:
-                    self._log = deque(((self._at, self._amount),))
-                else:
-                    self._log.append((self._at, self._amount))
-                self._at, self._amount = at, amount
+        if dated and self._at >= now:  # it would be rounded up to the same
+            self._amount += amount
         else:
-            grain = shape.grain
-            self._at = self._oldest = now if grain == 1 else -(-now // grain) * grain
-            self._amount = amount
+            grain = self.shape.grain
+            at = now if grain == 1 else -(-now // grain) * grain
+            if not dated:
+                self._expires = at + self.shape.span
+            elif self._log is None:
+                self._log = deque(((self._at, self._amount),))
+            else:
+                self._log.append((self._at, self._amount))
+            self._at, self._amount = at, amount
         self._dated = dated + amount
         cells = self._cells
         if cells is not None and offset is not None:
@@ -295,7 +294,7 @@ class Meter:
         if self._dated:
             if self.shape.is_decaying:
                 self._level(now)
-            elif self._oldest <= now - self.shape.span:
+            elif self._expires <= now:
                 self._drop(now)
         return not self.total and (self.aside is None or self.aside.is_idle(now))
 
@@ -359,14 +358,14 @@ class Meter:
                 amounts[cell] = amount
 
     def _drop(self, now: int) -> None:
-        cut, log, before = now - self.shape.span, self._log, self._dated
+        span, log, before = self.shape.span, self._log, self._dated
         dated = before
-        while self._oldest <= cut:
-            if not log:
+        while dated and self._expires <= now:
+            if log:
+                dated -= log.popleft()[1]
+                self._expires = (log[0][0] if log else self._at) + span
+            else:
                 dated = 0
-                break
-            dated -= log.popleft()[1]
-            self._oldest = log[0][0] if log else self._at
         self._dated = dated
         self.total -= before - dated
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +12,18 @@ from attrs import field, frozen, validators
 from hauberk.accounts import Account
 from hauberk.command import Command
 from hauberk.context import Context
-from hauberk.errors import ConfigError, ConfigProblem, StoreError
-from hauberk.hooks import Plugin, hookimpl
+from hauberk.environment import VARIABLES
+from hauberk.errors import (
+    ConfigError,
+    ConfigProblem,
+    CredentialsMissing,
+    InvalidValue,
+    StoreError,
+)
+from hauberk.hooks import Plugin, blocking, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.ports import Venue
+from hauberk.records import Severity
 from hauberk.request import Operation, Request, Response
 from hauberk.verdicts import Deny, Wait
 from hauberk.written import Written
@@ -25,6 +33,7 @@ from hauberk_plugins.throttle.errors import Frozen, LineFull, NotKept, TooDear
 from hauberk_plugins.throttle.feedback import BANNED, THROTTLED
 from hauberk_plugins.throttle.kept import Kept, boot_id
 from hauberk_plugins.throttle.limiter import RateLimiter
+from hauberk_plugins.throttle.limiting import Limiter
 from hauberk_plugins.throttle.limits import (
     Limits,
     misnamed,
@@ -35,6 +44,11 @@ from hauberk_plugins.throttle.limits import (
     unused,
 )
 from hauberk_plugins.throttle.reading import read_limits
+from hauberk_plugins.throttle.shared.call import Backend
+from hauberk_plugins.throttle.shared.config import SharedConfig
+from hauberk_plugins.throttle.shared.errors import BudgetLost
+from hauberk_plugins.throttle.shared.limiter import SharedLimiter
+from hauberk_plugins.throttle.shared.making import redis_backend, shared_limiter, store_backend
 from hauberk_plugins.throttle.shutout import ShutOut
 from hauberk_plugins.throttle.windows import Window
 
@@ -48,7 +62,9 @@ class ThrottleConfig:
     """The section `throttle` of `hauberk.yml`.
 
     Attributes:
-        store: Where budgets are kept: `memory` is of this process alone.
+        store: Where budgets are kept: `memory` is of this process alone, `store` of all that share
+            the store, `redis` of all that share a Redis.
+        shared: How a budget in `store` or `redis` is shared.
         jitter_ms: The longest that a request may be on its way, and the difference between the
             exchange's clock and this machine's, together. Windows are widened by it; at the edges
             of calendar windows it is the margin.
@@ -65,6 +81,7 @@ class ThrottleConfig:
     """
 
     store: str = field(default="memory", validator=validators.in_(("memory", "store", "redis")))
+    shared: SharedConfig = field(factory=SharedConfig)
     jitter_ms: int = field(default=250, validator=[validators.ge(0), validators.le(60_000)])
     lease_s: float = field(default=1.0, validator=[validators.gt(0), validators.le(3_600)])
     max_waiting: int = field(default=1_000, validator=validators.ge(0))
@@ -109,6 +126,9 @@ class ThrottlePlugin(Plugin):
         self._desks: dict[str, Desk] = {}
         self._told_nonsense: set[tuple[str, str]] = set()
         self._is_stopped = False
+        self._is_handed_over = False
+        if config.store != "memory":
+            self.on_request = self._off_the_loop()  # type: ignore[assignment]
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -120,8 +140,9 @@ class ThrottlePlugin(Plugin):
         # Shared, not copied: a pass that began before a reload ends with the old instance. It is
         # configured when first asked, since a reload may yet fail.
         if isinstance(before, ThrottlePlugin) and before._config.store == self._config.store:
-            self._limiter: RateLimiter = before._limiter
+            self._limiter: Limiter[Any] = before._limiter
             self._kept: Kept | None = before._kept
+            before._is_handed_over = True
         else:
             self._limiter, self._kept = self._open(context)
         config = self._config
@@ -139,7 +160,10 @@ class ThrottlePlugin(Plugin):
     def on_stop(self) -> None:
         """Leave the windows' shapes to whoever took over; write down what is used."""
         self._is_stopped = True
-        if self._kept is not None:
+        if isinstance(self._limiter, SharedLimiter):
+            if not self._is_handed_over:
+                self._limiter.close()
+        elif self._kept is not None and isinstance(self._limiter, RateLimiter):
             try:
                 self._limiter.close(self._kept.close, self._clock.monotonic_ns())
             except StoreError as error:
@@ -148,6 +172,19 @@ class ThrottlePlugin(Plugin):
     @hookimpl
     def on_request(self, request: Request) -> Deny | Wait | None:
         """Charge the request, or say when its turn is."""
+        return self._judge(request)
+
+    def _off_the_loop(self) -> Callable[[Request], Deny | Wait | None]:
+        """The same hook, called off the loop: what asks elsewhere must not hold up everybody."""
+
+        @blocking
+        @hookimpl
+        def on_request(request: Request) -> Deny | Wait | None:
+            return self._judge(request)
+
+        return on_request
+
+    def _judge(self, request: Request) -> Deny | Wait | None:
         clock = self._clock
         try:
             wait_ns = self._limiter.ask(
@@ -159,6 +196,8 @@ class ThrottlePlugin(Plugin):
             )
         except (LineFull, Frozen) as error:
             return Deny(str(error), retry_after=error.wait_ns / 1e9)
+        except BudgetLost as error:
+            return Deny(str(error), retry_after=error.retry_after_s)
         except (TooDear, NotKept) as error:
             return Deny(str(error))
         return Wait(wait_ns / 1e9) if wait_ns else None
@@ -190,8 +229,9 @@ class ThrottlePlugin(Plugin):
     def on_status(self) -> Mapping[str, Any]:
         """Say how every budget stands; have records allow no more than they need."""
         clock = self._clock
-        if self._kept is not None and not self._is_stopped:
-            self._limiter.relax(self._kept.lower)
+        limiter = self._limiter
+        if self._kept is not None and not self._is_stopped and isinstance(limiter, RateLimiter):
+            limiter.relax(self._kept.lower)
         rows = self._limiter.rows(clock.monotonic_ns(), clock.wall_ns())
         return {"budgets": as_data(rows)}
 
@@ -200,12 +240,10 @@ class ThrottlePlugin(Plugin):
         """Where running guards leave how they stand."""
         return self._context.state_dir
 
-    def _open(self, context: Context) -> tuple[RateLimiter, Kept | None]:
+    def _open(self, context: Context) -> tuple[Limiter[Any], Kept | None]:
         """Make what keeps the budgets, where the configuration says."""
         if self._config.store != "memory":
-            raise ConfigError(
-                [context.problem(("store",), f"{self._config.store!r} is not provided: memory")]
-            )
+            return self._shared(context), None
         clock, kept = self._clock, None
         # A command that looks or sends once is not who uses the budget.
         if context.is_resident and context.has("store"):
@@ -213,6 +251,39 @@ class ThrottlePlugin(Plugin):
         limiter = RateLimiter(wake=context.wake, keeper=kept)
         limiter.anchor(clock.monotonic_ns(), clock.wall_ns())
         return limiter, kept
+
+    def _shared(self, context: Context) -> SharedLimiter:
+        config = self._config.shared
+        if self._config.store == "redis":
+            try:
+                backend: Backend = redis_backend(config, VARIABLES)
+            except (CredentialsMissing, InvalidValue) as error:
+                problem = context.problem(("shared", "url"), str(error))
+                raise ConfigError([problem]) from None
+        elif context.has("store"):
+            backend = store_backend(context.store, context.clock)
+        else:
+            text = "'store' needs the grant `store`, and a plugin that provides it"
+            raise ConfigError([context.problem(("store",), text)])
+        return shared_limiter(
+            backend,
+            config,
+            context.clock,
+            wake=context.wake,
+            told=self._lost_or_found,
+            noted=self._warn,
+            froze=context.recheck,
+        )
+
+    def _lost_or_found(self, why: str) -> None:
+        """Say once that the shared budget cannot be asked, and once that it can again."""
+        if not why:
+            log.info("throttle: the shared budget is there again")
+            self._context.emit("found")
+            return
+        log.warning("throttle: the shared budget cannot be asked: %s", why)
+        details = {"why": why, "on_loss": self._config.shared.on_loss}
+        self._context.report("The shared budget cannot be asked", Severity.MEDIUM, details)
 
     def _desk(self, name: str) -> Desk:
         account = self._context.accounts[name]

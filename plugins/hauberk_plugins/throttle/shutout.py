@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from hauberk.context import Context
 from hauberk.records import Severity
 from hauberk_plugins.throttle.feedback import BANNED
 from hauberk_plugins.throttle.kept import Kept
-from hauberk_plugins.throttle.limiter import RateLimiter
-from hauberk_plugins.throttle.limiting import Key
+from hauberk_plugins.throttle.limiting import Key, Limiter
 
 log = logging.getLogger("hauberk")
 
@@ -28,7 +28,7 @@ class ShutOut:
     def __init__(
         self,
         context: Context,
-        limiter: RateLimiter,
+        limiter: Limiter[Any],
         kept: Kept | None,
         *,
         default_s: dict[str, float],
@@ -39,6 +39,7 @@ class ShutOut:
         self._kept = kept
         self._default_s = default_s
         self._most_s = most_s
+        self._until: dict[Key, int] = {}
 
     def restore(self) -> None:
         """Freeze again what was frozen when the process before ended."""
@@ -46,7 +47,7 @@ class ShutOut:
             return
         now = self._context.clock.monotonic_ns()
         for prefix, remaining in self._kept.freezes(_ns(self._default_s[BANNED])):
-            self._limiter.freeze(prefix, now + min(remaining, _ns(self._most_s)), now)
+            self._freeze(prefix, now + min(remaining, _ns(self._most_s)), now)
 
     def act(self, said: str, prefix: Key, seconds: int, asked_s: float | None) -> None:
         """Freeze, have what was granted asked again, and report a ban.
@@ -61,9 +62,9 @@ class ShutOut:
         for_s = asked_s if asked_s is not None else seconds or self._default_s[said]
         is_capped = for_s > self._most_s
         for_ns = _ns(min(for_s, self._most_s))
-        before = self._limiter.frozen(now).get(prefix, now)
+        before = self._until.get(prefix, now)
         if now + for_ns > before:
-            self._limiter.freeze(prefix, now + for_ns, now)
+            self._freeze(prefix, now + for_ns, now)
             if self._kept is not None:
                 self._kept.froze(prefix, for_ns)
         # What was granted before the exchange refused is not to leave any more.
@@ -80,6 +81,11 @@ class ShutOut:
                 details,
             )
         self._context.emit("frozen", details)
+
+    def _freeze(self, prefix: Key, until_ns: int, now_ns: int) -> None:
+        self._until = {key: until for key, until in self._until.items() if until > now_ns}
+        self._until[prefix] = max(until_ns, self._until.get(prefix, 0))
+        self._limiter.freeze(prefix, until_ns, now_ns)
 
 
 def _ns(seconds: float) -> int:
