@@ -202,7 +202,9 @@ def main() -> int:
     credentials = Credentials(Secret(KEY), Secret(SECRET))
 
     def sign(case: dict[str, Any]) -> Request:
-        return signer.sign(asked(case), credentials, 0, lambda: str(case["nonce"]))
+        return signer.sign(
+            asked(case), credentials, case["nonce"] * 1_000_000, lambda: str(case["nonce"])
+        )
 
     wrong = 0
     for case, theirs in zip(made, signed_by_ccxt(args.peer, made), strict=True):

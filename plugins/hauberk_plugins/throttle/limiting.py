@@ -46,6 +46,10 @@ class Metering(Protocol):
         """The window's name."""
 
     @property
+    def gone(self) -> Key | None:
+        """Its key, once it is forgotten: whoever holds it asks for another."""
+
+    @property
     def size(self) -> int:
         """The most that a request which is no cancel may ever take."""
 

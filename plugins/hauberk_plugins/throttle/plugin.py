@@ -232,7 +232,8 @@ class ThrottlePlugin(Plugin):
         limiter = self._limiter
         if self._kept is not None and not self._is_stopped and isinstance(limiter, RateLimiter):
             limiter.relax(self._kept.lower)
-        rows = self._limiter.rows(clock.monotonic_ns(), clock.wall_ns())
+        found = self._limiter.rows(clock.monotonic_ns(), clock.wall_ns())
+        rows = [row for row in found if row.key[-1]]  # what only freezes is no window
         return {"budgets": as_data(rows)}
 
     @property

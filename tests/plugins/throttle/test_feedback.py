@@ -11,7 +11,7 @@ from hauberk.accounts import Account
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident
-from hauberk.testing import DEFAULT_URL, GuardFactory, OpenVenue, Providers
+from hauberk.testing import DEFAULT_URL, GuardFactory, OpenVenue, PlainSigner, Providers
 from hauberk_plugins.throttle.feedback import retry_after_s
 from hauberk_plugins.throttle.limiter import RateLimiter
 from hauberk_plugins.throttle.plugin import ThrottleConfig, ThrottlePlugin
@@ -63,12 +63,18 @@ class Witness(Plugin):
 class Paced:
     """A guard with nothing but the throttle, and what its exchange answers."""
 
-    def __init__(self, guard: GuardFactory, section: dict[str, Any] | None = None, **config: Any):
+    def __init__(
+        self,
+        guard: GuardFactory,
+        section: dict[str, Any] | None = None,
+        signer: Plugin | None = None,
+        **config: Any,
+    ):
         self.plugin = ThrottlePlugin(ThrottleConfig(**{"jitter_ms": 0, "reserve": 0, **config}))
         self.witness = Witness()
         self.clock = guard.clock
         self.guard: Guard = guard(
-            ("throttle", self.plugin), ("witness", self.witness),
+            ("throttle", self.plugin), ("witness", self.witness), ("signing", signer or PlainSigner()),
             providers=Providers(OpenVenue(sections={"limits": section or limits()})),
             accounts={"main": Account("open"), "other": Account("open")},
             grants={"throttle": ["venues"], "signing": ["sign"]},
@@ -292,3 +298,36 @@ def test_what_is_said_of_budgets_is_what_json_can_say(paced: Paced) -> None:
     assert by_window["orders"]["sharer"] == "main"
     assert by_window["orders"]["left"] == 9
     assert by_window["orders"]["theirs"] is None
+
+
+def test_what_left_in_the_minute_before_is_remembered_while_its_answers_may_come() -> None:
+    limiter = RateLimiter()
+    meter = limiter.meter(("w",), Window("w", Kind.CALENDAR, Scope.IP, 60, 100, "x"), 0)
+    limiter.ask("last", ((meter, 90),), 59 * S, WALL + 59 * S)
+    limiter.end("last", True, 59 * S)
+    for number in range(3):
+        now = 60 * S + number
+        limiter.ask(str(number), ((meter, 1),), now, WALL + now)
+        limiter.end(str(number), True, now)
+    limiter.learn(meter, 90, 61 * S, WALL + 61 * S)
+    assert meter.used(61 * S, WALL) == 3
+
+
+def test_who_was_granted_before_the_exchange_refused_is_asked_again_before_leaving(
+    guard: GuardFactory,
+) -> None:
+    """The refusal comes while another request is being signed."""
+    answered: list[Paced] = []
+
+    class Slow(PlainSigner):
+        @hookimpl
+        def sign_request(self, request: Request) -> Request:
+            if answered:
+                one = answered.pop()
+                one.plugin.on_response(READ, Response(418, [("Retry-After", "120")]))
+            return super().sign_request(request)
+
+    paced = Paced(guard, signer=Slow())
+    answered.append(paced)
+    assert "shut this address" in paced.denial(READ).reason
+    assert answered == []

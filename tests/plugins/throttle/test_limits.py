@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from hauberk import Request
 from hauberk.errors import ConfigError, ConfigProblem, InvalidValue
@@ -192,3 +193,12 @@ def test_the_limits_of_every_built_in_venue_can_be_used(name: str) -> None:
     most = {window.counts: window.size for window in limits.windows}
     for cost in limits.costs.values():
         assert all(dearest(amount) <= most[counts] for counts, amount in cost.items())
+
+
+def test_the_example_in_the_documentation_can_be_used() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "pace-requests.md"
+    block = page.read_text("utf-8").partition(":caption: my-venues/acme.yml\n")[2]
+    section = YAML(typ="safe").load(block.partition("```")[0])["limits"]
+    limits = read_limits(section, problem)
+    assert [window.reserve for window in limits.windows] == [0, 0, 6]
+    assert limits.dearest("weight") == 250

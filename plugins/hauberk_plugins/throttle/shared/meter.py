@@ -40,6 +40,10 @@ class SharedMeter:
         self.window, self.jitter_ns = window, jitter_ns
 
     @property
+    def gone(self) -> None:
+        """It is never forgotten."""
+
+    @property
     def name(self) -> str:
         """The window's name."""
         return self.window.name
