@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # What others may write is not obeyed, and tests write configurations as an editor does.
 os.umask(os.umask(0o077) | 0o022)
 
+# Run by `make test-ccxt`, in an environment of its own.
+collect_ignore = ["peer_clients"]
+
 _FULL = os.environ.get("HAUBERK_SWEEP") == "full"
 
 settings.register_profile(

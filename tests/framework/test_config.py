@@ -102,6 +102,7 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
             {
                 **{name: one for name, one in BUILTINS.items() if name != "killswitch"},
                 "keys": Builtin("x:X"),
+                "policy": Builtin("x:X"),
                 "killswitch": Builtin("x:X", ("sealed",)),
                 "storing": Builtin("x:X", ("vault",)),
                 "sealing": Builtin("x:X"),
@@ -163,7 +164,10 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
             "plugins:\n  - killswitch\n  - polcy\n",
             "3 plugins.1: 'polcy' is no built-in and of no distribution in third_party; did you",
         ),
-        ("plugins: [killswitch, notify]", "1 plugins.1: 'notify' is a reserved name, and no plugin"),
+        (
+            "plugins: [killswitch, notify]",
+            "1 plugins.1: 'notify' is a reserved name, and no plugin",
+        ),
         (LIST + "required: [polic]", "2 required.0: 'polic' is neither listed in plugins nor prov"),
         (LIST + "required: [bots]", "2 required.0: 'bots' is neither listed in plugins nor"),
         (LIST + "grants: {logs: []}", "2 grants.logs: 'logs' is neither listed in plugins nor"),

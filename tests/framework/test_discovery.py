@@ -71,7 +71,8 @@ def builtin_classes(monkeypatch: pytest.MonkeyPatch) -> None:
         "throttle": Builtin(f"{__name__}:Pacer"),
         "signing": Builtin(f"{__name__}:Missing", ("sign",)),
         **dict.fromkeys(
-            ("logs", "encryption", "auth", "transport"), Builtin("no_such_module_of_hauberk:X")
+            ("logs", "encryption", "auth", "transport", "audit", "monitor"),
+            Builtin("no_such_module_of_hauberk:X"),
         ),
     }
     assert set(table) == set(builtins.BUILTINS)

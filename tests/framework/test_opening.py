@@ -169,10 +169,11 @@ def test_a_limit_of_the_kernel_that_no_clock_could_hold_is_refused(write, name):
 
 def test_a_command_starts_its_plugin_and_the_providers_it_needs_alone(write):
     with started(write(), "throttle") as running:
-        assert [part.name for part, _ in running.guard.snapshot.parts] == ["venues", "throttle"]
-        assert running.plugin is running.guard.snapshot.parts[1][0].plugin
+        names = [part.name for part, _ in running.guard.snapshot.parts]
+        assert names == ["venues", "encryption", "storage", "throttle"]
+        assert running.plugin is running.guard.snapshot.parts[-1][0].plugin
         assert "binance" in running.provider("venues").names()
-        assert running.provider("store") is None
+        assert running.provider("keys") is None
     assert running.guard.kernel.closed
 
 

@@ -153,7 +153,7 @@ class Meter:
         self.shape = after = shape_of(window, jitter_ns)
         self._cells = _Cells() if after.is_calendar else None
         if after.is_decaying or before.is_decaying:
-            self._dated = self._amount = 0
+            self._dated = self._amount = self._expires = 0
             self._log, self.total = None, open_now
             for left, amount in departures:
                 self.date(amount, left, offset)

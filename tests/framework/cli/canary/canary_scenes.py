@@ -225,4 +225,4 @@ SCENES: dict[str, list[Scene]] = {
 #: Added to a scene of every command, and refused by each.
 MISUSES = (f"--nonsense={ASTRAY}", ASTRAY)
 #: Commands that take one more word as one of their own.
-TAKE_MORE = {"sign", "keys check", "vault list", "user roles"}
+TAKE_MORE = {"sign", "policy explain", "keys check", "vault list", "user roles"}
