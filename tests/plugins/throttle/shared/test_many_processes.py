@@ -15,6 +15,8 @@ from .conftest import FULL, PATIENCE_S, RedisServer, Workers, most_in_a_cell, mo
 
 S = 1_000_000_000
 SECONDS = 12 if FULL else 4
+#: Each waits for some seconds in real time; CI runs a part of them.
+long = pytest.mark.skipif(not FULL, reason="waits in real time: `make sweep`")
 
 
 def wait_until(is_true: Callable[[], object]) -> None:
@@ -60,6 +62,7 @@ def test_four_processes_on_the_store_never_pass_more_than_one_may(
     assert len(left) > 60, workers.said()
 
 
+@long
 def test_what_a_killed_process_may_have_sent_counts(server: RedisServer, workers: Workers) -> None:
     common = {
         "url": f"unix://{server.path}",
@@ -108,6 +111,7 @@ def test_redis_stopped_denies_within_a_second_and_heals_by_itself(
     assert sorted(line.split()[0] for line in workers.said()) == ["back", "back", "lost", "lost"]
 
 
+@long
 def test_what_is_set_aside_goes_on_while_redis_is_stopped_and_overruns_nothing(
     make_redis: Callable[..., RedisServer], workers: Workers
 ) -> None:
@@ -139,6 +143,7 @@ def wait_for_a_second(workers: Workers) -> int:
     return first
 
 
+@long
 def test_the_budget_survives_a_restart_of_redis_that_keeps_its_data(
     make_redis: Callable[..., RedisServer], workers: Workers
 ) -> None:
@@ -158,6 +163,7 @@ def test_the_budget_survives_a_restart_of_redis_that_keeps_its_data(
     assert not any(line.startswith("noted") for line in workers.said())
 
 
+@long
 def test_a_redis_that_comes_back_empty_gives_nothing_back(
     make_redis: Callable[..., RedisServer], workers: Workers
 ) -> None:
@@ -177,6 +183,7 @@ def test_a_redis_that_comes_back_empty_gives_nothing_back(
     assert any("forgotten" in line for line in workers.said())
 
 
+@long
 def test_a_flushed_redis_gives_nothing_back(
     make_redis: Callable[..., RedisServer], workers: Workers
 ) -> None:
