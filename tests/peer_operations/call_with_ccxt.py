@@ -36,7 +36,7 @@ CALLS: Final[dict[str, tuple[Any, ...]]] = {
 }
 
 
-class Reached(Exception):  # noqa: N818 - it is none
+class Reached(Exception):
     """A request would be sent here."""
 
 
@@ -99,7 +99,7 @@ def reached(name: str, kind: str) -> dict[str, Endpoint]:
         given = json.loads(json.dumps(wanted).replace("{symbol}", made["symbol"]))
         try:
             getattr(exchange, call)(*given)
-        except Exception:  # noqa: S112, BLE001 - of any kind: what it lacks is not of interest
+        except Exception:  # noqa: S112 - of any kind: what it lacks is not of interest
             continue
     return found
 

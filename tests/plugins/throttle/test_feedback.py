@@ -74,7 +74,9 @@ class Paced:
         self.witness = Witness()
         self.clock = guard.clock
         self.guard: Guard = guard(
-            ("throttle", self.plugin), ("witness", self.witness), ("signing", signer or PlainSigner()),
+            ("throttle", self.plugin),
+            ("witness", self.witness),
+            ("signing", signer or PlainSigner()),
             providers=Providers(OpenVenue(sections={"limits": section or limits()})),
             accounts={"main": Account("open"), "other": Account("open")},
             grants={"throttle": ["venues"], "signing": ["sign"]},
