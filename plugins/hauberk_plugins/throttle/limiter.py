@@ -133,8 +133,13 @@ class RateLimiter:
         with self._lock:
             # Callers may come in another order than they read the clock.
             now = self._now = now_ns if now_ns > self._now else self._now
-            is_simple = self._least <= wall_ns - now_ns <= self._most and not cancel
-            if is_simple and not self._waiters and request_id not in self._charges:
+            charges = self._charges
+            if (
+                self._least <= wall_ns - now_ns <= self._most
+                and not cancel
+                and not self._waiters
+                and request_id not in charges
+            ):
                 for meter, amount in amounts:
                     if (
                         meter.total + amount > meter.limit
@@ -144,7 +149,7 @@ class RateLimiter:
                         break
                     meter.total += amount
                 else:
-                    self._charges[request_id] = amounts
+                    charges[request_id] = amounts
                     return 0
         return self._ask_closely(request_id, amounts, wall_ns - now_ns, cancel)
 

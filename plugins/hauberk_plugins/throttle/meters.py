@@ -33,6 +33,8 @@ from hauberk_plugins.throttle.windows import Window
 
 #: An answer that took longer on its way is taken to tell of the present.
 _SLOW_NS: Final = 5_000_000_000
+#: Before any time there is.
+_ALWAYS: Final = -(1 << 62)
 
 
 class _Cells:
@@ -109,8 +111,8 @@ class Meter:
         # as a whole number, the jitter allowed for.
         self._dated = 0
         self._at = self._amount = 0
-        # When the oldest of them counts no more.
-        self._expires = 0
+        # When the oldest of them counts no more, once somebody has looked: a number less to hold.
+        self._expires = _ALWAYS
         # When it left and how much, oldest first, without the newest.
         self._log: deque[tuple[int, int]] | None = None
         self._cells = _Cells() if self.shape.is_calendar else None
@@ -158,8 +160,7 @@ class Meter:
             for left, amount in departures:
                 self.date(amount, left, offset)
             return
-        if departures:
-            self._expires = departures[0][0] + after.span
+        self._expires = _ALWAYS
         if after.is_calendar and offset is not None:
             for left, amount in departures:  # rounded up by less than the grain
                 self._mark(left - before.grain + offset, left + offset, amount)
@@ -202,7 +203,7 @@ class Meter:
             grain = self.shape.grain
             at = now if grain == 1 else -(-now // grain) * grain
             if not dated:
-                self._expires = at + self.shape.span
+                self._expires = _ALWAYS
             elif self._log is None:
                 self._log = deque(((self._at, self._amount),))
             else:
@@ -294,7 +295,7 @@ class Meter:
         if self._dated:
             if self.shape.is_decaying:
                 self._level(now)
-            elif self._expires <= now:
+            elif self._at + self.shape.span <= now:
                 self._drop(now)
         return not self.total and (self.aside is None or self.aside.is_idle(now))
 
@@ -311,7 +312,7 @@ class Meter:
     def _fill(self, amount: int, now: int) -> None:
         if amount:
             shape = self.shape
-            left = self._dated - shape.size * (now - self._at)
+            left = self._dated and self._dated - shape.size * (now - self._at)
             self._dated = max(left, 0) + amount * shape.length
             self._at = now
             bound = -(-(self._dated + shape.size * shape.jitter) // shape.length)
@@ -360,12 +361,12 @@ class Meter:
     def _drop(self, now: int) -> None:
         span, log, before = self.shape.span, self._log, self._dated
         dated = before
-        while dated and self._expires <= now:
-            if log:
-                dated -= log.popleft()[1]
-                self._expires = (log[0][0] if log else self._at) + span
-            else:
-                dated = 0
+        while dated:
+            expires = (log[0][0] if log else self._at) + span
+            if expires > now:
+                self._expires = expires
+                break
+            dated -= log.popleft()[1] if log else dated
         self._dated = dated
         self.total -= before - dated
 

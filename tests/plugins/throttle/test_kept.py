@@ -99,6 +99,19 @@ def test_after_a_clean_end_exactly_what_was_used_counts(
 
 
 @pytest.mark.parametrize("kind", Kind)
+def test_what_left_before_the_monotonic_clock_began_counts(
+    store: CountingStore, clock: FakeClock, kind: Kind
+) -> None:
+    before = Process(store, clock, window(kind))
+    before.take(900)
+    before.stop()
+    clock.advance(10)
+    used, after = before.used, Process(store, rebooted(clock), window(kind))
+    assert used > 0
+    assert used - 1 <= after.used <= used
+
+
+@pytest.mark.parametrize("kind", Kind)
 def test_after_a_crash_what_was_used_counts_and_a_block_at_most(
     store: CountingStore, clock: FakeClock, kind: Kind
 ) -> None:
