@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from hauberk.files import read_private
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.keybook import BEGIN, KEY, announced
@@ -41,13 +43,7 @@ def examine(folder: Path, first: VerifierKey | None, witnesses: Iterable[str] = 
     checkpoint = _own(folder, keys, findings)
     held = [_witnessed(note, keys, findings) for note in witnesses]
     verified = verify(folder, checkpoint, [point for point in held if point is not None])
-    return Verified(
-        verified.size,
-        verified.root,
-        verified.vouched,
-        (*findings, *verified.findings),
-        verified.cannot_exclude,
-    )
+    return evolve(verified, findings=(*findings, *verified.findings))
 
 
 def key_records(folder: Path) -> Iterator[tuple[str, Any]]:

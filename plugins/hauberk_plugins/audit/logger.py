@@ -145,13 +145,6 @@ class AuditLogger:
             AuditError: It still waits.
         """
         with self._lock:
-            if not self._pending:
-                return
-        self.log_waiting()
-
-    def log_waiting(self) -> None:
-        """Write what waits, if anything does."""
-        with self._lock:
             waiting, self._pending = self._pending, []
         if not waiting:
             return

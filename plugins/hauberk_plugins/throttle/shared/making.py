@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final
 
 from hauberk.errors import CredentialsMissing
 from hauberk.ports import Clock, Store
 from hauberk.secret import Secret
+from hauberk_plugins.throttle.kept import boot_id
 from hauberk_plugins.throttle.shared.advance import MOST_AHEAD
 from hauberk_plugins.throttle.shared.beating import Beating
 from hauberk_plugins.throttle.shared.call import Backend
@@ -19,8 +18,6 @@ from hauberk_plugins.throttle.shared.loss import Local
 from hauberk_plugins.throttle.shared.owner import Owner
 from hauberk_plugins.throttle.shared.redis_backend import BEAT_US, GRACE_US, RedisBackend
 from hauberk_plugins.throttle.shared.store_backend import StoreBackend
-
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def redis_backend(config: SharedConfig, environ: Mapping[str, str]) -> RedisBackend:
@@ -95,9 +92,6 @@ def shared_limiter(
 
 def _machine() -> str:
     """Tell this start of this machine from all others: the monotonic clock begins with it."""
-    try:
-        found = _BOOT.read_text().strip().replace("-", "")
-    except OSError:
-        found = ""
+    found = boot_id().replace("-", "")
     # Where nothing tells, the clocks of no other process are compared with.
     return found if found.isalnum() else secrets.token_hex(16)
