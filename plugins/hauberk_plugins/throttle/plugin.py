@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from hauberk.command import Command
 from hauberk.context import Context
 from hauberk.environment import VARIABLES
 from hauberk.errors import (
+    ClosedError,
     ConfigError,
     ConfigProblem,
     CredentialsMissing,
@@ -277,6 +279,11 @@ class ThrottlePlugin(Plugin):
         )
 
     def _lost_or_found(self, why: str) -> None:
+        # It is told by a thread: the guard may be closed meanwhile, and nobody listens any more.
+        with suppress(ClosedError):
+            self._say_whether_lost(why)
+
+    def _say_whether_lost(self, why: str) -> None:
         """Say once that the shared budget cannot be asked, and once that it can again."""
         if not why:
             log.info("throttle: the shared budget is there again")
