@@ -90,7 +90,7 @@ def ours(url: str, most_ahead: int = MOST_AHEAD) -> Callable[[], object]:
 
 
 def ours_one_by_one(url: str) -> Callable[[], object]:
-    """Nothing in advance, as where less than half of a window is free."""
+    """Nothing in advance, as where little of a window is free, or somebody waits."""
     return ours(url, 0)
 
 
@@ -191,7 +191,7 @@ def main() -> None:
             *("limits moving window on Redis, one window", theirs, ">= 0.9"),
         )
         figure(
-            *("the same, each a round trip, as where less than half is free", each, "calls/s"),
+            *("the same, each a round trip, as where little is free", each, "calls/s"),
             *("limits moving window on Redis, one window", theirs, ">= 0.9"),
         )
         for kind in (Kind.ROLLING, Kind.CALENDAR):

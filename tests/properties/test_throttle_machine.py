@@ -6,12 +6,15 @@ the machine's own time; what the process is shown as its wall clock steps at ran
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from attrs import define
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from throttlescan import EPOCH, MS, S, most_seen
+from throttlethreads import at_once
 
 from hauberk.testing import MemoryStore
 from hauberk_plugins.throttle.errors import LineFull
@@ -20,9 +23,6 @@ from hauberk_plugins.throttle.limiter import RateLimiter
 from hauberk_plugins.throttle.meters import Meter
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
-MS = 1_000_000
-S = 1_000 * MS
-EPOCH = 1_700_000_040 * S
 #: What the wall clock is off by when a process starts: set back, by whole windows of each length.
 BACK = [0, 0, -60 * S, -3_600 * S]
 STEPS = [0, 20 * MS, -20 * MS, 700 * MS, 30 * S, -30 * S, -3_600 * S, 3_600 * S]
@@ -51,38 +51,6 @@ class TwoClocks:
 class Departure:
     at: int
     costs: tuple[int, ...]
-
-
-def crowded(departures: list[tuple[int, int]], jitter: int) -> list[list[tuple[int, int]]]:
-    """Have as many as possible arrive together, at each moment that may matter."""
-    return [
-        sorted((min(max(left, left0 + jitter), left + jitter), cost) for left, cost in departures)
-        for left0, _ in departures
-    ]
-
-
-def most_seen(window: Window, departures: list[tuple[int, int]], jitter: int) -> int:
-    """The most that a window of the exchange can have seen, rounded up."""
-    length = window.seconds * S
-    if window.kind is Kind.CALENDAR:
-        cells: dict[int, int] = {}
-        for left, cost in departures:
-            wall = EPOCH + left
-            for cell in {(wall - jitter) // length, wall // length, (wall + jitter) // length}:
-                cells[cell] = cells.get(cell, 0) + cost
-        return max(cells.values(), default=0)
-    highest = 0
-    for arrivals in crowded(departures, jitter):
-        if window.kind is Kind.ROLLING:
-            for first, _ in arrivals:
-                seen = sum(cost for at, cost in arrivals if first <= at <= first + length)
-                highest = max(highest, seen)
-            continue
-        level, then = 0, 0  # in units of which a nanosecond drains the size, and 1 is a length
-        for at, cost in arrivals:
-            level, then = max(0, level - window.size * (at - then)) + cost * length, at
-            highest = max(highest, -(-level // length))
-    return highest
 
 
 class ThrottleMachine(RuleBasedStateMachine):
@@ -188,6 +156,26 @@ class ThrottleMachine(RuleBasedStateMachine):
                 data.draw(st.sampled_from(BACK)), ns, data.draw(st.sampled_from([0, S])), data
             )
         self.take_all_there_is(data.draw(st.integers(1, 8)), False, True)
+
+    @rule(share=st.integers(1, 8), threads=st.integers(2, 4))
+    def threads_take_all_there_is(self, share: int, threads: int) -> None:
+        """For the same amounts, so that what is left does not depend on who comes first."""
+        costs = tuple(1 + share % (w.size - w.reserve) for w in self.windows)
+        amounts = tuple(zip(self.meters, costs, strict=True))
+        self.count += 1
+
+        def take(thread: int) -> None:
+            for number in range(4):
+                name = f"{self.count}-{thread}-{number}"
+                try:
+                    is_granted = self.limiter.ask(name, amounts, *self.clocks) == 0
+                except LineFull:
+                    is_granted = False
+                if is_granted:
+                    self.left.append(Departure(self.now, costs))
+                self.limiter.end(name, is_granted, self.clocks[0])
+
+        at_once([partial(take, thread) for thread in range(threads)])
 
     @rule()
     def ask_again(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from attrs import frozen
+from attrs import define
 
 from hauberk.errors import HauberkError
 from hauberk_plugins.throttle.shared.shape import Shape
@@ -45,8 +45,7 @@ class Status(IntEnum):
     STEPPED = 5
 
 
-@frozen
-class Departure:
+class Departure(NamedTuple):
     """What has left.
 
     Attributes:
@@ -60,8 +59,7 @@ class Departure:
     amount: int
 
 
-@frozen
-class Report:
+class Report(NamedTuple):
     """What one owner has to say of one meter.
 
     Attributes:
@@ -78,8 +76,7 @@ class Report:
     dropped: tuple[str, ...] = ()
 
 
-@frozen
-class Ask:
+class Ask(NamedTuple):
     """An amount of one meter.
 
     Attributes:
@@ -93,8 +90,7 @@ class Ask:
     spare: int = -1
 
 
-@frozen
-class Learned:
+class Learned(NamedTuple):
     """What the exchange said was used.
 
     Attributes:
@@ -110,9 +106,11 @@ class Learned:
     age_us: int = 0
 
 
-@frozen
+@define
 class Call:
     """One round trip: what has happened since the last one, and perhaps a question.
+
+    Its owner numbers it, and again where it has to say it again.
 
     Attributes:
         owner: Who calls; one at a time.
@@ -156,8 +154,7 @@ class Call:
     is_lost: bool = False
 
 
-@frozen
-class Reading:
+class Reading(NamedTuple):
     """One meter as it stands.
 
     Attributes:
@@ -175,8 +172,7 @@ class Reading:
     frozen_us: int
 
 
-@frozen
-class Answer:
+class Answer(NamedTuple):
     """What a back-end answers.
 
     Attributes:
@@ -210,6 +206,13 @@ class Backend(Protocol):
 
         Raises:
             BackendLost: It cannot be done, or whether it was is not known.
+        """
+
+    def sweep(self) -> None:
+        """Forget the records that nobody has used for so long that nothing in them matters.
+
+        Raises:
+            BackendLost: It cannot be asked.
         """
 
     def close(self) -> None:

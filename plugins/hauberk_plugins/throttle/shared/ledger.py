@@ -1,4 +1,4 @@
-"""The rules of a shared budget, as pure functions of records: what `ledger.lua` does in Redis.
+"""The rules of a shared budget, as pure functions of records; in Redis, those in `lua/`.
 
 Every process that shares a budget is an owner. The rules:
 
@@ -11,8 +11,8 @@ Every process that shares a budget is an owner. The rules:
 - Several windows are granted together or not at all. Whoever finds no room leaves a claim before
   each window that had none: its amount is kept from those who have waited less, until its turn is
   over by a lease. So the one who waits longest comes first, whichever process it is in.
-- While more than half of each window is free and nobody waits, an owner may be granted the same
-  several times in advance. All of it is open.
+- While nobody waits, an owner may be granted the same several times in advance, up to a part of
+  what is free. All of it is open.
 - The larger of ours and theirs: what the exchange counts beyond what we do, left at that moment.
 - Time is the back-end's clock and a shift. It never goes back: where the clock did, the shift makes
   up for it. Where the clock went ahead of a caller's own, nothing is granted before the shift makes
@@ -24,8 +24,9 @@ Every process that shares a budget is an owner. The rules:
   until every owner that is alive must have been heard of.
 
 All times are whole microseconds. The record that all meters share has the fields `last` (the time),
-`shift`, `anchor` (what it was when the first owner began), `lost` (when it last forgot), `born`
-(when it began), `clean` (when to forget dead owners), `@<owner>` for each, and `frozen`.
+`shift`, `anchor` (what it was when the first owner began), `lost` (when it last forgot), `jumped`
+(when its clock last went far ahead), `born` (when it began), `clean` (when to forget dead owners),
+`@<owner>` for each, and `frozen`.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ from hauberk_plugins.throttle.shared.shape import Shape
 
 #: How far a clock may go back and only be waited for.
 TOLERANCE_US: Final = 50_000
+#: What is granted in advance is at most such a part of what is free: the less there is, the less of
+#: it one owner keeps from the others.
+AHEAD_PART: Final = 8
 #: Dead owners are looked for so many times a lease.
 SWEEPS: Final = 4
 
@@ -99,6 +103,7 @@ class Sitting:
     def _begin(self) -> Status | None:
         state, call = self._state, self._call
         last, shift = number(state, "last"), self._shift
+        was_shift = shift
         if call.seq <= self._heard_seq:
             return Status.STALE
         if call.latest_us and call.shift_us == shift:
@@ -117,7 +122,14 @@ class Sitting:
             state["born"] = now
         if shift != number(state, "anchor") and not self._heard_seq and self._is_alone(now):
             state["anchor"] = shift
-        self._moment = Moment(now, shift, abs(shift - number(state, "anchor")) > TOLERANCE_US)
+        if shift - was_shift <= -2 * call.lease_us:
+            state["jumped"] = now
+        self._moment = Moment(
+            now,
+            shift,
+            abs(shift - number(state, "anchor")) > TOLERANCE_US,
+            number(state, "jumped"),
+        )
         state["last"] = now
         state[owner_field(call.owner)] = f"{call.seq}:{now}"
         if call.is_lost:
@@ -228,15 +240,15 @@ class Sitting:
         )
 
     def _grant_ahead(self) -> int:
-        """Grant the same some more times, while half of each window stays free and nobody waits."""
+        """Grant the same some more times, of a part of what is free, while nobody waits."""
         call, asks = self._call, [ask for ask in self._call.asks if ask.amount]
         times = call.ahead
         for ask in asks:
             meter, shape = self._meters[ask.meter], call.reports[ask.meter].shape
             if meter.get("claims") or shape.grain_us == 0:
                 return 0
-            room = shape.size // 2 - number(meter, "total") - number(meter, "open")
-            times = min(times, max(room, 0) // ask.amount)
+            free = max(shape.size - number(meter, "total") - number(meter, "open"), 0)
+            times = min(times, free // AHEAD_PART // ask.amount)
         mine = owner_field(call.owner)
         for ask in asks:
             meter = self._meters[ask.meter]

@@ -12,36 +12,30 @@ It keeps the rules of `limiting.py`, and the ledger those of `ledger.py`. Here:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
-
-from attrs import define
 
 from hauberk_plugins.throttle.errors import Frozen, TooDear
 from hauberk_plugins.throttle.limiting import Key, Row
 from hauberk_plugins.throttle.shared.advance import MOST_AHEAD, Advance
 from hauberk_plugins.throttle.shared.beating import Beating
-from hauberk_plugins.throttle.shared.call import Answer, BackendLost, Status
-from hauberk_plugins.throttle.shared.errors import BudgetLost
+from hauberk_plugins.throttle.shared.call import BackendLost, Status
+from hauberk_plugins.throttle.shared.calls import Calls
+from hauberk_plugins.throttle.shared.charges import Charges, Parts
 from hauberk_plugins.throttle.shared.lines import Lines, Waiter
-from hauberk_plugins.throttle.shared.loss import RETRY_AFTER_S, Local
+from hauberk_plugins.throttle.shared.loss import Local, ask_without
 from hauberk_plugins.throttle.shared.meter import SharedAmounts, SharedMeter
+from hauberk_plugins.throttle.shared.meters import SharedMeters
 from hauberk_plugins.throttle.shared.owner import Owner
 from hauberk_plugins.throttle.shared.post import MOST, Post
-from hauberk_plugins.throttle.shared.tally import Tally
 from hauberk_plugins.throttle.windows import Window
 
 #: Who is frozen for longer is told so, and does not stand in line.
 PATIENCE_NS: Final = 60_000_000_000
 #: Whoever waits for the ledger looks at least so often whether another process gave something back.
 LOOK_AGAIN_NS: Final = 500_000_000
-
-
-@define
-class _Charge:
-    amounts: SharedAmounts
-    owner: str
-    parts: tuple[tuple[Tally, int], ...]
+#: How often what the ledger need not keep is looked for, where it does not forget by itself.
+SWEEP_NS: Final = 600_000_000_000
 
 
 class SharedLimiter:
@@ -80,20 +74,24 @@ class SharedLimiter:
         self._without = without
         self._wake, self._told, self._froze, self._beating = wake, told, froze, beating
         self._lock = threading.Lock()
-        #: Whoever calls the ledger; taken before the lock.
-        self._turn = threading.Lock()
         self._lines = Lines(lease_ns, max_waiting)
         self._post = Post()
         self._advance = Advance(most_ahead)
-        self._meters: dict[Key, SharedMeter] = {}
-        self._charges: dict[str, _Charge] = {}
+        self._meters = SharedMeters()
+        self._calls = Calls(
+            owner,
+            lock=self._lock,
+            meters=self._meters,
+            post=self._post,
+            advance=self._advance,
+            monotonic_ns=monotonic_ns,
+        )
+        self._charges = Charges(self._post)
         #: Requests that are asking now, and how they ended meanwhile.
         self._asking: dict[str, bool | None] = {}
-        self._frozen: dict[Key, int] = {}
         self._tickets = 0
-        self._as = owner.name
         self._lost = ""
-        self._looked_ns = 0
+        self._looked_ns, self._swept_ns = 0, monotonic_ns()
 
     @property
     def lost(self) -> str:
@@ -117,14 +115,11 @@ class SharedLimiter:
         """
         aside = 0 if self._without is None else self._without.aside(window)
         with self._lock:
-            meter = self._meters.get(key)
-            if meter is None:
-                if self._beating is not None and not self._meters:
-                    self._beating.start()
-                meter = self._meters[key] = SharedMeter(key, window, jitter_ns, aside)
-            elif reshape and (meter.window, meter.jitter_ns) != (window, jitter_ns):
-                meter.reshape(window, jitter_ns, aside)
-            return meter
+            if self._beating is not None and not self._meters:
+                self._beating.start()
+            return self._meters.get(
+                key, window, jitter_ns, aside, self._monotonic_ns(), reshape=reshape
+            )
 
     def ask(
         self,
@@ -145,6 +140,7 @@ class SharedLimiter:
         woken: list[str] = []
         try:
             with self._lock:
+                amounts = self._meters.present(amounts, now_ns)
                 found = self._ask_here(request_id, amounts, now_ns, woken, is_cancel=cancel)
                 if not isinstance(found, Waiter):
                     return found
@@ -169,7 +165,7 @@ class SharedLimiter:
             if request_id in self._asking:
                 self._asking[request_id] = left
                 return
-            is_known = request_id in self._charges or self._lines.get(request_id) is not None
+            is_known = bool(self._charges.get(request_id) or self._lines.get(request_id))
             nexts = self._end(request_id, left=left, now_ns=now_ns) if is_known else []
         if self._without is not None:
             self._without.end(request_id, left, now_ns)
@@ -180,15 +176,15 @@ class SharedLimiter:
     def learn(self, meter: SharedMeter, used: int, now_ns: int, wall_ns: int) -> None:  # noqa: ARG002
         """Take what the exchange says is used in a window."""
         with self._lock:
+            meter = self._meters.revive(meter, now_ns)
             self._post.learn(meter, min(max(used, 0), meter.window.size), now_ns)
         self._hurry(False)
 
     def freeze(self, key_prefix: Key, until_ns: int, now_ns: int) -> None:
         """Grant nothing of the meters whose keys begin so, in no process, until then."""
         with self._lock:
-            until = self._frozen[key_prefix] = max(self._frozen.get(key_prefix, 0), until_ns)
-            self._post.freeze(key_prefix, until)
-            self._give_back(self._advance.all())
+            self._post.freeze(key_prefix, self._meters.freeze(key_prefix, until_ns))
+            self._charges.give_back(self._advance.all())
         if self._without is not None:
             self._without.freeze(key_prefix, until_ns, now_ns)
         self._hurry(True)
@@ -196,10 +192,10 @@ class SharedLimiter:
     def rows(self, now_ns: int, wall_ns: int) -> Iterator[Row]:  # noqa: ARG002
         """Say how every meter stands that this process uses; what is lost is not known."""
         with self._lock:
-            meters = list(self._meters.values())
+            meters = list(self._meters)
         for at in range(0, len(meters), MOST // 2):
             try:
-                rows = [] if self._lost else self._look(meters[at : at + MOST // 2])
+                rows = [] if self._lost else self._calls.look(meters[at : at + MOST // 2])
             except BackendLost as error:
                 self._lose(error)
                 return
@@ -209,12 +205,14 @@ class SharedLimiter:
         """Tell the ledger what it does not know, or that we live; look whether it is back."""
         was_lost, now = self._lost, self._monotonic_ns()
         with self._lock:
-            self._give_back(self._advance.unused())
-        if was_lost or self._post.has_news or self._owner.is_due:
+            self._charges.give_back(self._advance.unused())
+            self._meters.sweep(now)
+        if was_lost or self._calls.is_due:
             try:
-                self._call(None)
-                while self._post.is_full:
-                    self._call(None)
+                self._calls.tell(self._charges.tallies)
+                if now - self._swept_ns >= SWEEP_NS:
+                    self._swept_ns = now
+                    self._owner.sweep()
             except BackendLost as error:
                 self._lose(error)
                 return
@@ -253,15 +251,15 @@ class SharedLimiter:
     ) -> int | Waiter:
         """Say what can be said without the ledger, or return who must ask it."""
         held = self._charges.get(request_id)
-        is_held = held is not None and _covers(held.amounts, amounts)
-        if wait := self._frozen_ns(amounts, now_ns):
+        is_held = held is not None and held.covers(amounts)
+        if wait := self._meters.frozen_ns(amounts, now_ns):
             return _shut_out(wait)
         if is_held or (self._without is not None and self._without.holds(request_id)):
             return 0
         if held is not None:
             woken += self._end(request_id, left=False, now_ns=now_ns)
         if not self._lost and (parts := self._advance.take(amounts)):
-            self._charges[request_id] = _Charge(amounts, self._as, parts)
+            self._charges.put(request_id, amounts, self._calls.name, parts)
             if waiter := self._lines.get(request_id):
                 woken += self._drop(waiter)
             return 0
@@ -294,37 +292,11 @@ class SharedLimiter:
         return self._lines.leave(waiter)
 
     def _end(self, request_id: str, *, left: bool, now_ns: int) -> list[str]:
-        charge, waiter = self._charges.pop(request_id, None), self._lines.get(request_id)
-        parts = charge.parts if charge is not None else ()
-        if charge is None and waiter is not None:  # what left without a grant counts all the same
-            parts = tuple((meter.main, amount) for meter, amount in waiter.amounts)
-        for tally, amount in parts:
-            if charge is not None and charge.owner == self._as:
-                tally.open -= amount
-            if left:
-                tally.leave(amount, now_ns)
-            self._post.note(tally)
+        waiter = self._lines.get(request_id)
+        wanted = () if waiter is None else waiter.amounts
+        parts = tuple((meter.main, amount) for meter, amount in wanted)
+        self._charges.end(request_id, self._calls.name, parts, left=left, now_ns=now_ns)
         return self._drop(waiter) if waiter is not None else []
-
-    def _give_back(self, parts: Iterable[tuple[Tally, int]]) -> None:
-        """Give back what was granted ahead."""
-        for tally, amount in parts:
-            tally.open -= amount
-            self._post.note(tally)
-
-    def _frozen_ns(self, amounts: SharedAmounts, now_ns: int) -> int:
-        if not self._frozen:
-            return 0
-        self._frozen = {prefix: end for prefix, end in self._frozen.items() if end > now_ns}
-        return max(
-            (
-                end - now_ns
-                for meter, _ in amounts
-                for prefix, end in self._frozen.items()
-                if meter.key[: len(prefix)] == prefix
-            ),
-            default=0,
-        )
 
     def _wake_all(self, request_ids: Iterable[str]) -> None:
         for request_id in request_ids:
@@ -333,24 +305,9 @@ class SharedLimiter:
     # Without the ledger
 
     def _ask_without(self, waiter: Waiter, now_ns: int, wall_ns: int, *, cancel: bool) -> int:
-        why = self._lost
-        if self._without is None:
-            raise BudgetLost(f"{why}; nothing is granted without it", RETRY_AFTER_S)
-        first = self._owner.first_ns
-        if first is None:
-            raise BudgetLost(f"{why}; it was not asked since this process began", RETRY_AFTER_S)
-        # What the process before this one was granted without the ledger, nobody knows.
-        longest = max(
-            (meter.length_ns + 2 * meter.jitter_ns for meter, _ in waiter.amounts), default=0
+        wait = ask_without(
+            self._without, self._owner, waiter, now_ns, wall_ns, why=self._lost, cancel=cancel
         )
-        if now_ns - first < min(longest, self._owner.lease_us * 1_000):
-            raise BudgetLost(f"{why}; this process began less than a window ago", RETRY_AFTER_S)
-        try:
-            wait = self._without.ask(
-                waiter.request_id, waiter.amounts, now_ns, wall_ns, cancel=cancel
-            )
-        except BudgetLost as error:
-            raise BudgetLost(f"{why}; {error.reason}", RETRY_AFTER_S) from None
         if not wait:
             with self._lock:
                 nexts = self._drop(waiter)
@@ -360,7 +317,7 @@ class SharedLimiter:
     def _lose(self, error: BackendLost) -> None:
         with self._lock:
             is_known, self._lost = bool(self._lost), error.reason
-            self._give_back(self._advance.all())
+            self._charges.give_back(self._advance.all())
             waiting = [one.request_id for one in self._lines]
         if not is_known:
             self._told(error.reason)
@@ -381,7 +338,9 @@ class SharedLimiter:
     def _ask_ledger(self, waiter: Waiter, *, cancel: bool) -> int | None:
         """Return what the ledger says, or `None` if it cannot be asked."""
         try:
-            answer = self._call(waiter, cancel=cancel)
+            answer = self._calls.ask(
+                waiter, self._charge, is_cancel=cancel, claim_us=self._lines.lease_ns // 1_000
+            )
         except BackendLost as error:
             self._lose(error)
             return None
@@ -394,7 +353,7 @@ class SharedLimiter:
                         self._without.end(waiter.request_id, False, now)
                     nexts = self._lines.leave(waiter)
                     return 0
-                self._give_back(self._advance.all())
+                self._charges.give_back(self._advance.all())
                 wait = answer.wait_us * 1_000
                 blocking = [
                     meter for bit, (meter, _) in enumerate(waiter.amounts) if answer.bits >> bit & 1
@@ -412,61 +371,11 @@ class SharedLimiter:
             return _shut_out(wait)
         return wait
 
-    def _call(self, waiter: Waiter | None, *, cancel: bool = False) -> Answer:
-        with self._turn:
-            with self._lock:
-                if self._owner.is_stale:
-                    self._owner.renew()
-                self._disown()
-                now = self._monotonic_ns()
-                letter = self._post.write(
-                    self._owner.seq + 1,
-                    now,
-                    waiter,
-                    is_cancel=cancel,
-                    claim_us=self._lines.lease_ns // 1_000,
-                    ahead=self._advance.wanted(waiter.amounts, now) if waiter is not None else 0,
-                )
-            answer = self._owner.call(letter.call)
-            with self._lock:
-                granted = self._post.told(letter, answer)
-                if waiter is not None and answer.status is Status.GRANTED:
-                    self._charges[waiter.request_id] = _Charge(waiter.amounts, self._as, granted)
-                    if answer.ahead:
-                        self._advance.put(waiter.amounts, granted, answer.ahead)
-            return answer
-
-    def _look(self, meters: Sequence[SharedMeter]) -> list[Row]:
-        with self._turn:
-            with self._lock:
-                self._disown()
-                letter = self._post.write(
-                    self._owner.seq + 1, self._monotonic_ns(), None, looked_at=meters
-                )
-            answer = self._owner.call(letter.call)
-            with self._lock:
-                self._post.told(letter, answer)
-                return list(self._post.rows(letter, answer, meters))
-
-    def _disown(self) -> None:
-        """Begin anew where the owner had to: what was open is dated by the ledger itself."""
-        if self._owner.name != self._as:
-            self._as = self._owner.name
-            self._advance.clear()
-            for meter in self._meters.values():
-                for tally in meter.tallies():
-                    tally.disown()
+    def _charge(self, waiter: Waiter, parts: Parts) -> None:
+        self._charges.put(waiter.request_id, waiter.amounts, self._calls.name, parts)
 
 
 def _shut_out(wait_ns: int) -> int:
     if wait_ns > PATIENCE_NS:
         raise Frozen(wait_ns)
     return wait_ns
-
-
-def _covers(held: SharedAmounts, wanted: SharedAmounts) -> bool:
-    """Whether a charge holds all that is wanted."""
-    if held is wanted:
-        return True
-    amounts = dict(held)
-    return all(amounts.get(meter, 0) >= amount for meter, amount in wanted)

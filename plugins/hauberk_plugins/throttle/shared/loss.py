@@ -11,7 +11,9 @@ from hauberk_plugins.throttle.errors import TooDear
 from hauberk_plugins.throttle.limiter import RateLimiter
 from hauberk_plugins.throttle.meters import Meter
 from hauberk_plugins.throttle.shared.errors import BudgetLost
+from hauberk_plugins.throttle.shared.lines import Waiter
 from hauberk_plugins.throttle.shared.meter import SharedAmounts, SharedMeter
+from hauberk_plugins.throttle.shared.owner import Owner
 from hauberk_plugins.throttle.windows import Window
 
 #: It is looked for several times as often.
@@ -114,3 +116,45 @@ class Local:
         reserve = min(int(meter.window.reserve * self._share), size - 1)
         own = evolve(meter.window, size=size, reserve=reserve)
         return self._limiter.meter(meter.key, own, meter.jitter_ns)
+
+
+def ask_without(
+    local: Local | None,
+    owner: Owner,
+    waiter: Waiter,
+    now_ns: int,
+    wall_ns: int,
+    *,
+    why: str,
+    cancel: bool,
+) -> int:
+    """Ask this process's share while the ledger is lost.
+
+    Args:
+        local: The share; without one, nothing is granted.
+        owner: The process as the ledger knows it.
+        waiter: Who asks.
+        now_ns: Monotonic clock.
+        wall_ns: Wall clock.
+        why: Why the ledger is lost.
+        cancel: Whether it may take of what is reserved.
+
+    Returns:
+        0 when it is charged, else in how many nanoseconds to ask again.
+
+    Raises:
+        BudgetLost: Nothing may be granted; says why.
+    """
+    if local is None:
+        raise BudgetLost(f"{why}; nothing is granted without it", RETRY_AFTER_S)
+    first = owner.first_ns
+    if first is None:
+        raise BudgetLost(f"{why}; it was not asked since this process began", RETRY_AFTER_S)
+    # What the process before this one was granted without the ledger, nobody knows.
+    longest = max((meter.length_ns + 2 * meter.jitter_ns for meter, _ in waiter.amounts), default=0)
+    if now_ns - first < min(longest, owner.lease_us * 1_000):
+        raise BudgetLost(f"{why}; this process began less than a window ago", RETRY_AFTER_S)
+    try:
+        return local.ask(waiter.request_id, waiter.amounts, now_ns, wall_ns, cancel=cancel)
+    except BudgetLost as error:
+        raise BudgetLost(f"{why}; {error.reason}", RETRY_AFTER_S) from None

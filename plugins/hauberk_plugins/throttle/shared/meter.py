@@ -29,19 +29,19 @@ class SharedMeter:
         main: What is told of it.
         spare: The same of the part for cancels; `None` where there is none.
         line: Who claims it here, in order.
+        gone: Its key, once it is forgotten here: another may stand in its place.
+        used_ns: When it was last asked for, by the monotonic clock.
     """
 
-    __slots__ = ("jitter_ns", "key", "line", "main", "spare", "window")
+    __slots__ = ("gone", "jitter_ns", "key", "line", "main", "spare", "used_ns", "window")
 
     def __init__(self, key: Key, window: Window, jitter_ns: int, aside: int) -> None:
         self.key = key
         self.line: list[Waiter] = []
         self.main, self.spare = self._shapes_of(key, window, jitter_ns, aside)
         self.window, self.jitter_ns = window, jitter_ns
-
-    @property
-    def gone(self) -> None:
-        """It is never forgotten."""
+        self.gone: Key | None = None
+        self.used_ns = 0
 
     @property
     def name(self) -> str:
@@ -62,6 +62,14 @@ class SharedMeter:
         """The most that a request may ever take."""
         spare = self.spare.shape.size if is_cancel and self.spare is not None else 0
         return max(self.size, spare)
+
+    def is_idle(self, now_ns: int) -> bool:
+        """Whether nothing asked of it here counts, and the ledger knows all there is to know."""
+        return (
+            now_ns - self.used_ns > self.main.shape.longest_us() * 1_000
+            and not self.line
+            and not any(tally.open or tally.is_dirty for tally in self.tallies())
+        )
 
     def tallies(self) -> tuple[Tally, ...]:
         """What is told of it, all of it."""

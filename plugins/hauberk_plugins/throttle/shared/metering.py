@@ -28,11 +28,13 @@ class Moment:
         now: The ledger's time.
         shift: What the ledger's time is ahead of the clock that calendars go by.
         is_doubtful: Whether that clock has stepped, so that boundaries may be anywhere.
+        jumped: When that clock last went so far ahead that records may be gone; 0 if it never did.
     """
 
     now: int
     shift: int
     is_doubtful: bool
+    jumped: int = 0
 
 
 def expiry(shape: Shape, index: int, moment: Moment) -> int:
@@ -59,6 +61,8 @@ def regrain(meter: Fields, shape: Shape, moment: Moment) -> None:
             del meter[name]
         meter["grain"] = shape.grain_us
         date(meter, shape, moment, moment.now, counted)
+    elif moment.jumped:
+        date(meter, shape, moment, moment.jumped, shape.size)
     meter["grain"] = shape.grain_us
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from attrs import evolve
-
 from hauberk_plugins.throttle.shared.call import Answer, Backend, BackendLost, Call, Status
 
 #: What the ledger's clock may gain on ours: a part of the time between two calls, and so much.
@@ -76,6 +74,14 @@ class Owner:
     def _unheard_us(self) -> int:
         return (self._monotonic_ns() - (self._heard_ns or 0)) // 1_000
 
+    def sweep(self) -> None:
+        """Have the back-end forget what counts no more.
+
+        Raises:
+            BackendLost: It cannot be asked.
+        """
+        self._backend.sweep()
+
     def close(self) -> None:
         """Let go of the back-end."""
         self._backend.close()
@@ -84,7 +90,7 @@ class Owner:
         """Call the back-end until it does what the call says.
 
         Args:
-            call: Under the owner's name and its next number.
+            call: Is put under the owner's name and its next number.
 
         Raises:
             BackendLost: It cannot be called, or makes no sense.
@@ -94,20 +100,12 @@ class Owner:
             self.seq += 1
             sent = self._monotonic_ns()
             latest = 1 if stepped_us else self._latest_us(sent)
-            numbered = evolve(
-                call,
-                owner=self.name,
-                seq=self.seq,
-                acked=self._acked,
-                lease_us=self.lease_us,
-                grace_us=self._grace_us,
-                latest_us=latest,
-                shift_us=self._shift_us,
-                stepped_us=stepped_us,
-                is_lost=is_lost,
-            )
+            call.owner, call.seq, call.acked = self.name, self.seq, self._acked
+            call.lease_us, call.grace_us = self.lease_us, self._grace_us
+            call.latest_us, call.shift_us = latest, self._shift_us
+            call.stepped_us, call.is_lost = stepped_us, is_lost
             try:
-                answer = self._backend.call(numbered)
+                answer = self._backend.call(call)
             except BackendLost as error:
                 if is_again or not error.again:
                     raise

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
-
-from attrs import frozen
+from itertools import islice
+from typing import Final, NamedTuple
 
 from hauberk_plugins.throttle.limiting import Key, Row
 from hauberk_plugins.throttle.shared.call import Answer, Ask, Call, Learned, Status
@@ -18,8 +17,7 @@ from hauberk_plugins.throttle.shared.tally import Tally
 MOST: Final = 32
 
 
-@frozen
-class Letter:
+class Letter(NamedTuple):
     """A call, and what to do with its answer.
 
     Attributes:
@@ -79,18 +77,17 @@ class Post:
     ) -> Letter:
         """Write a call: what one asks, and what the ledger does not know."""
         index: dict[Tally, int] = {}
-
-        def place(tally: Tally) -> int:
-            return index.setdefault(tally, len(index))
-
         asks = []
         for meter, amount in waiter.amounts if waiter is not None else ():
+            at = index.setdefault(meter.main, len(index))
             spare = meter.spare if is_cancel and amount else None
-            asks.append(Ask(place(meter.main), amount, -1 if spare is None else place(spare)))
+            asks.append(
+                Ask(at, amount, -1 if spare is None else index.setdefault(spare, len(index)))
+            )
         learned = [
             Learned(
-                place(meter.main),
-                -1 if meter.spare is None else place(meter.spare),
+                index.setdefault(meter.main, len(index)),
+                -1 if meter.spare is None else index.setdefault(meter.spare, len(index)),
                 used,
                 max(now_ns - at_ns, 0) // 1_000,
             )
@@ -98,13 +95,13 @@ class Post:
         ]
         for meter in looked_at:
             for tally in meter.tallies():
-                place(tally)
-        for tally in list(self._dirty)[:MOST]:
-            place(tally)
+                index.setdefault(tally, len(index))
+        for tally in islice(self._dirty, MOST):
+            index.setdefault(tally, len(index))
         call = Call(
             owner="",
             seq=seq,
-            reports=tuple(tally.report(seq, now_ns) for tally in index),
+            reports=tuple([tally.report(seq, now_ns) for tally in index]),
             asks=tuple(asks),
             claim=waiter.claim if waiter is not None else "",
             waited_us=max(now_ns - waiter.since_ns, 0) // 1_000 if waiter is not None else 0,
@@ -112,26 +109,27 @@ class Post:
             ahead=ahead,
             learned=tuple(learned),
             freezes=tuple(
-                (record_name(prefix), max(until_ns - now_ns, 1_000) // 1_000)
-                for prefix, until_ns in self._freezes.items()
+                [
+                    (record_name(prefix), max(until_ns - now_ns, 1_000) // 1_000)
+                    for prefix, until_ns in self._freezes.items()
+                ]
             ),
             is_look=bool(looked_at),
         )
-        self._dirty.update(dict.fromkeys(index))  # until it is answered
+        self._dirty |= dict.fromkeys(index)  # until it is answered
         return Letter(call, tuple(index), dict(self._learned), dict(self._freezes))
 
     def told(self, letter: Letter, answer: Answer) -> tuple[tuple[Tally, int], ...]:
         """Forget what the ledger knows; return what it granted, of which records."""
-        granted: list[tuple[Tally, int]] = []
+        call, tallies = letter.call, letter.tallies
+        granted, amounts = [], [0] * len(tallies)
         if answer.status is Status.GRANTED:
-            for bit, ask in enumerate(letter.call.asks):
-                lane = ask.spare if answer.bits >> bit & 1 else ask.meter
-                granted.append((letter.tallies[lane], ask.amount))
-        amounts = dict.fromkeys(letter.tallies, 0)
-        for tally, amount in granted:
-            amounts[tally] += amount * (1 + answer.ahead)
-        for tally, report in zip(letter.tallies, letter.call.reports, strict=True):
-            tally.told(report, amounts[tally])
+            for bit, (main, amount, spare) in enumerate(call.asks):
+                lane = spare if answer.bits >> bit & 1 else main
+                granted.append((tallies[lane], amount))
+                amounts[lane] += amount * (1 + answer.ahead)
+        for tally, report, amount in zip(tallies, call.reports, amounts, strict=True):
+            tally.told(report, amount)
             if not tally.is_dirty:
                 self._dirty.pop(tally, None)
         for meter, said in letter.learned.items():

@@ -8,7 +8,6 @@ whoever calls knows whether to call again, and under which number.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ _SCHEMES: Final = ("redis", "rediss", "unix")
 _REMEDIES: Final = {
     "NOAUTH": "it wants a password: put it into the URL",
     "WRONGPASS": "it refuses the password in the URL",
-    "NOPERM": "its user may not do this: allow EVALSHA, EVAL, TIME, INFO and hashes on the keys",
+    "NOPERM": "its user may not do this: allow EVALSHA, EVAL, TIME, INFO, @string and @hash",
     "READONLY": "it is a replica: name the primary in the URL",
     "OOM": "its memory is full",
     "LOADING": "it is still loading its data",
@@ -73,7 +72,7 @@ class RedisBackend:
         Raises:
             BackendLost: It cannot be done, or whether it was is not known.
         """
-        with self._losing():
+        try:
             try:
                 reply = self._evaluate(call)
             except self._redis.exceptions.MovedError as moved:
@@ -82,6 +81,16 @@ class RedisBackend:
                 self._settings |= {"host": moved.host, "port": int(moved.port)}
                 reply = self._evaluate(call)
             return self._script.answer(call, reply)
+        except BaseException as error:
+            # Half an answer may be left in it.
+            self.close()
+            lost = self._loss(error)
+            if lost is None:
+                raise
+            raise lost from None
+
+    def sweep(self) -> None:
+        """Nothing: every key has a time to live."""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -133,34 +142,22 @@ class RedisBackend:
                 f"used: set its maxmemory-policy to noeviction, not {policy[:40]}"
             )
 
-    @contextlib.contextmanager
-    def _losing(self) -> Iterator[None]:
-        """Drop the connection with whatever goes wrong, and say what did."""
-        try:
-            yield
-        except BackendLost:
-            self.close()
-            raise
-        except self._redis.exceptions.TimeoutError:
-            self.close()
-            why = f"{self.where} did not answer within {self._timeout_s:g} s"
-            raise BackendLost(why) from None
-        except self._redis.exceptions.ConnectionError as error:
-            self.close()
+    def _loss(self, error: BaseException) -> BackendLost | None:
+        """Say what went wrong, if it is what can go wrong with a back-end."""
+        errors = self._redis.exceptions
+        if isinstance(error, BackendLost):
+            return error
+        if isinstance(error, errors.TimeoutError):
+            return BackendLost(f"{self.where} did not answer within {self._timeout_s:g} s")
+        if isinstance(error, errors.ConnectionError):
             # One that was in use was perhaps closed while nobody looked, as idle ones are.
             again = self._is_used
-            raise BackendLost(self._refusal(error, "cannot be reached"), again=again) from None
-        except self._redis.exceptions.RedisError as error:
-            self.close()
-            raise BackendLost(self._refusal(error, "refuses")) from None
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            self.close()
-            why = f"{self.where} answers with what the ledger never wrote: {error}"
-            raise BackendLost(why) from None
-        except BaseException:
-            # Half an answer may be left in it.
-            self.close()
-            raise
+            return BackendLost(self._refusal(error, "cannot be reached"), again=again)
+        if isinstance(error, errors.RedisError):
+            return BackendLost(self._refusal(error, "refuses"))
+        if isinstance(error, OSError | ValueError | TypeError | LookupError):
+            return BackendLost(f"{self.where} answers with what the ledger never wrote: {error}")
+        return None
 
     def _refusal(self, error: Exception, what: str) -> str:
         text = str(error)

@@ -9,6 +9,8 @@ from attrs import field, frozen
 
 from hauberk.errors import InvalidValue
 
+#: By the numbers that the script knows them by.
+KINDS: Final = ("rolling", "calendar", "decaying")
 #: Sub-windows of a window: what left in the same one stops counting at the same moment. A window
 #: that is always asked for more than it holds is used to at least `SUBWINDOWS / (SUBWINDOWS + 1)`.
 SUBWINDOWS: Final = 50
@@ -30,6 +32,8 @@ class Shape:
         jitter_us: By how much it is widened.
         size: What it holds.
         grain_us: The length of a sub-window; 0 for a decaying one, which has none.
+        record: The name as bytes.
+        numbers: The kind's number, and the four that follow it.
 
     Raises:
         InvalidValue: It is larger than can be counted exactly everywhere.
@@ -41,6 +45,8 @@ class Shape:
     jitter_us: int
     size: int
     grain_us: int = field(init=False)
+    record: bytes = field(init=False, repr=False, eq=False)
+    numbers: tuple[int, int, int, int, int] = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not (0 < self.size <= LARGEST_SIZE and 0 < self.length_us < MOST // SUBWINDOWS // 4):
@@ -53,7 +59,11 @@ class Shape:
             # It divides the length, so that no sub-window lies across a calendar's boundary.
             wide = self.jitter_us > self.length_us
             grain = self.length_us if wide else self.length_us // SUBWINDOWS
-        object.__setattr__(self, "grain_us", max(grain, 1) if self.kind != "decaying" else 0)
+        grain = max(grain, 1) if self.kind != "decaying" else 0
+        numbers = (KINDS.index(self.kind), self.length_us, self.jitter_us, self.size, grain)
+        object.__setattr__(self, "grain_us", grain)
+        object.__setattr__(self, "record", self.name.encode())
+        object.__setattr__(self, "numbers", numbers)
 
     def cost_us(self, amount: int) -> int:
         """How long a decaying window takes to lose an amount, rounded up."""

@@ -9,7 +9,7 @@ clocks agree to within the jitter.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -27,6 +27,9 @@ DRIFT: Final = 1_000
 #: Of how many other machines, and starts of this one, the clocks are kept.
 MOST_MACHINES: Final = 32
 _STATE: Final = "shared/state"
+_METERS: Final = "shared/meter/"
+#: So many are deleted in a transaction: others wait for it.
+_AT_ONCE: Final = 100
 
 
 class StoreBackend:
@@ -60,7 +63,7 @@ class StoreBackend:
         Raises:
             BackendLost: It cannot be done.
         """
-        names = {report.shape.name: f"shared/meter/{report.shape.name}" for report in call.reports}
+        names = {report.shape.name: f"{_METERS}{report.shape.name}" for report in call.reports}
         try:
             with self._store.transaction() as store:
                 found = store.get_many([_STATE, *names.values()])
@@ -69,8 +72,13 @@ class StoreBackend:
                 answer = self._sit(state, meters, call)
                 if answer.status in (Status.GRANTED, Status.WAIT, Status.FROZEN):
                     store.put(_STATE, _bytes(state))
-                    for name, at in names.items():
-                        store.put(at, _bytes(meters[name]))
+                    now = number(state, "last")
+                    for report in call.reports:
+                        name, shape = report.shape.name, report.shape
+                        # Nothing in it can matter then any more, twice over.
+                        kept = now + 2 * (shape.longest_us() + 2 * call.lease_us)
+                        meters[name]["kept"] = kept
+                        store.put(names[name], _bytes(meters[name]))
         except UnreadableRecord as error:
             raise BackendLost(
                 f"the store holds a record that the ledger never wrote ({error}): delete the "
@@ -81,6 +89,29 @@ class StoreBackend:
         except HauberkError as error:
             raise BackendLost(f"the store cannot be used: {error}") from error
         return answer
+
+    def sweep(self) -> None:
+        """Delete the records that nobody has used for so long that nothing in them matters.
+
+        Raises:
+            BackendLost: The store fails.
+        """
+        try:
+            now = _clock(self._store.get(_STATE))
+            found = [name for name, record in self._store.scan(_METERS) if _is_past(record, now)]
+            for at in range(0, len(found), _AT_ONCE):
+                self._delete(found[at : at + _AT_ONCE])
+        except HauberkError as error:
+            raise BackendLost(f"the store fails: {error}") from error
+
+    def _delete(self, names: Sequence[str]) -> None:
+        """Delete those of them that are still as idle as they were found."""
+        with self._store.transaction() as store:
+            found = store.get_many([_STATE, *names])
+            now = _clock(found.pop(_STATE, None))
+            for name, record in found.items():
+                if _is_past(record, now):
+                    store.delete(name)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -105,7 +136,23 @@ class StoreBackend:
             del state[other]
         state[field] = f"{raw}:{now}"
         # The limiter has no clock of the store's to compare its own with.
-        return evolve(answer, raw_us=0, shift_us=0)
+        return answer._replace(raw_us=0, shift_us=0)
+
+
+def _clock(state: Record | None) -> int:
+    """The ledger's time at the last call."""
+    try:
+        return number(_fields(_STATE, state), "last")
+    except UnreadableRecord:
+        return 0
+
+
+def _is_past(record: Record, now: int) -> bool:
+    try:
+        kept = number(_fields("", record), "kept")
+    except UnreadableRecord:
+        return False  # whoever uses it is told
+    return 0 < kept < now
 
 
 def _two(text: str) -> tuple[str, str]:

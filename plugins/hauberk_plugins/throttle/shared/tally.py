@@ -66,19 +66,19 @@ class Tally:
             seq: Of the call that will tell it.
             now_ns: Before the call is sent.
         """
+        departures = []
         for one in self._left:
             one.seq = one.seq or seq
-        departures = tuple(
-            Departure(one.seq, max(now_ns - one.at_ns, 0) // 1_000, one.amount)
-            for one in self._left
-        )
+            departures.append(Departure(one.seq, max(now_ns - one.at_ns, 0) // 1_000, one.amount))
         self.is_dirty = True  # until the ledger has answered
-        return Report(self.shape, self.open, departures, tuple(self._dropped))
+        return Report(self.shape, self.open, tuple(departures), tuple(self._dropped))
 
     def told(self, report: Report, granted: int) -> None:
         """Forget what the ledger has acknowledged, and count what it granted."""
-        del self._left[: len(report.departures)]
-        del self._dropped[: len(report.dropped)]
+        if report.departures:
+            del self._left[: len(report.departures)]
+        if report.dropped:
+            del self._dropped[: len(report.dropped)]
         self.open += granted
         is_known = self.open == report.open + granted
         self.is_dirty = not is_known or bool(self._left or self._dropped)

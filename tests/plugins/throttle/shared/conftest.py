@@ -20,6 +20,8 @@ import pytest
 
 from hauberk.secret import Secret
 
+from .world import World
+
 try:
     import redis
 except ModuleNotFoundError:
@@ -200,3 +202,8 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def world() -> World:
+    return World()

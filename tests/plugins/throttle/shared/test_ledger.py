@@ -80,3 +80,27 @@ def test_a_calendar_window_grants_nothing_that_may_arrive_before_its_boundary() 
     for seq, early in enumerate((jitter, 1, -jitter + 1), start=2):
         assert status(seq, boundary - early) is Status.WAIT
     assert status(5, boundary + jitter) is Status.GRANTED
+
+
+def test_a_meter_that_is_gone_after_a_clock_went_far_ahead_counts_as_full() -> None:
+    # Redis forgets by its own clock: where that goes ahead, it forgets what still counts.
+    ledger, lease = Ledger(), 60_000_000
+    ledger.call(1, ask=4, left=(1,))
+    ledger.meters.clear()
+    stepped = Call(
+        *("aa", 2, 1, lease),
+        *((Report(SHAPE),), (Ask(0, 1),), "aa1"),
+        latest_us=1,
+        stepped_us=-2 * lease,
+    )
+    sitting = Sitting(ledger.state, ledger.meters, stepped, NOW + 2 * lease)
+    assert sitting.answer().status is Status.WAIT
+    assert ledger.used(3) == 10
+
+
+def test_a_meter_that_was_there_counts_what_it_counted_after_a_clock_went_ahead() -> None:
+    ledger, lease = Ledger(), 60_000_000
+    ledger.call(1, left=(1,))
+    stepped = Call("aa", 2, 1, lease, (Report(SHAPE),), latest_us=1, stepped_us=-2 * lease)
+    Sitting(ledger.state, ledger.meters, stepped, NOW + 2 * lease).answer()
+    assert ledger.used(3) == 3

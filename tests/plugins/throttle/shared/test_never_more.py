@@ -15,7 +15,7 @@ from hauberk_plugins.throttle.shared.errors import BudgetLost
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
 from .conftest import FULL
-from .test_shared_limiter import MS, Process, S, World
+from .world import MS, Process, S, World
 
 JITTER_NS = 100 * MS
 DECAYING = Window("decaying", Kind.DECAYING, Scope.IP, 4, 6, "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -131,17 +132,27 @@ def test_a_refusal_is_a_loss_with_its_reason(fake: FakeRedis, refusal: bytes) ->
     assert PASSWORD not in str(caught.value)
 
 
+def bulk(*numbers: int) -> bytes:
+    """Write an answer as the script does."""
+    packed = struct.pack(f"<{len(numbers)}q", *numbers)
+    return b"$%d\r\n%b\r\n" % (len(packed), packed)
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
         b"+OK\r\n",
         b"$-1\r\n",
+        b"$0\r\n\r\n",
         b"*0\r\n",
-        b"*6\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n$1\r\nx\r\n",
-        b"*6\r\n:9\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n",
-        b"*6\r\n:1\r\n:-5\r\n:0\r\n:0\r\n:0\r\n:0\r\n",
-        b"*7\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n",
-        b"*6\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:7\r\n",
+        b"*6\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n",
+        bulk(0, 0, 0, 0, 0),
+        bulk(9, 0, 0, 0, 0, 0),
+        bulk(1, -5, 0, 0, 0, 0),
+        bulk(0, 0, 2, 0, 0, 0),
+        bulk(0, 0, 0, 0, 0, 0, 0),
+        bulk(0, 0, 0, 0, 0, 7),
+        b"$5\r\n12345\r\n",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"\x00\xff\x00\r\n",
         b"*-5\r\n",
@@ -170,7 +181,7 @@ def test_a_connection_that_is_closed_is_worth_one_more_call(fake: FakeRedis) -> 
         with pytest.raises(BackendLost) as fresh:
             one.call(call())
         assert not fresh.value.again
-        fake.answer = b"*6\r\n:0\r\n:0\r\n:0\r\n:5\r\n:0\r\n:0\r\n"
+        fake.answer = bulk(0, 0, 0, 5, 0, 0)
         assert one.call(call(2)).status is Status.GRANTED
         fake.answer = None
         with pytest.raises(BackendLost) as used:
@@ -180,7 +191,7 @@ def test_a_connection_that_is_closed_is_worth_one_more_call(fake: FakeRedis) -> 
 
 def test_another_node_of_a_cluster_is_followed(fake: FakeRedis, server: RedisServer) -> None:
     other = FakeRedis()
-    other.answer = b"*6\r\n:0\r\n:0\r\n:0\r\n:5\r\n:0\r\n:0\r\n"
+    other.answer = bulk(0, 0, 0, 5, 0, 0)
     fake.answer = f"-MOVED 42 127.0.0.1:{other.port}\r\n".encode()
     try:
         with closing(backend(fake.url)) as one:
@@ -224,24 +235,69 @@ def test_a_redis_that_may_throw_records_away_is_a_loss(
         one.call(call())
 
 
-def test_a_damaged_record_is_a_loss_that_changes_nothing(server: RedisServer) -> None:
+METER = b"{t}:meter:v/"
+#: The whole numbers of a meter's record, by name, as they stand in it.
+NAMES = (
+    *("grain", "total", "first", "last", "newest", "tat", "open", "sweep", "lost", "theirs"),
+    *("told", "kept", "owners", "claims"),
+)
+
+
+def damaged(record: bytes, **numbers: int) -> bytes:
+    for name, value in numbers.items():
+        at = 8 * NAMES.index(name)
+        record = record[:at] + struct.pack("<q", value) + record[at + 8 :]
+    return record
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut short": lambda record: record[:-1],
+    "empty": lambda _: b"",
+    "a byte too many": lambda record: record + b"x",
+    "a total below nothing": lambda record: damaged(record, total=-5),
+    "a total beyond counting": lambda record: damaged(record, total=2**60),
+    "sub-windows that are not there": lambda record: damaged(record, total=5, first=1, last=9),
+    "sub-windows without end": lambda record: damaged(record, total=5, first=0, last=2**50),
+    "sub-windows in no order": lambda record: damaged(record, total=5, first=9, last=3),
+    "sub-windows that do not add up": lambda record: damaged(record, total=5, newest=1),
+    "owners that do not end": lambda record: damaged(record, owners=2**52),
+    "owners of a length below nothing": lambda record: damaged(record, owners=-8, claims=8),
+    "claims of nobody": lambda record: damaged(record, claims=2) + b"x;",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_record_is_a_loss_that_changes_nothing(server: RedisServer, damage: str) -> None:
     with closing(backend(server.url)) as one, closing(server.client()) as client:
         one.call(call())
-        for field, value in {
-            "total": "many",
-            "open": "nan",
-            "first": "1e300",
-            "claims": "x;",
-        }.items():
-            client.hset("{t}:meter:v/", field, value)
-            before = client.hgetall("{t}:meter:v/"), client.hgetall("{t}:state")
+        client.set(METER, DAMAGE[damage](client.get(METER)))
+        before = client.get(METER), client.hgetall("{t}:state")
+        with pytest.raises(BackendLost, match="never wrote"):
+            one.call(call(2))
+        assert (client.get(METER), client.hgetall("{t}:state")) == before
+
+
+@pytest.mark.parametrize("field", ["ledger", "@aa"])
+def test_a_damaged_state_is_a_loss_that_changes_nothing(server: RedisServer, field: str) -> None:
+    with closing(backend(server.url)) as one, closing(server.client()) as client:
+        one.call(call())
+        for value in (b"", b"x" * 16, b"\xff" * 16, b"\xff" * 64, b"\x7f" * 64):
+            client.hset("{t}:state", field, value)
+            before = client.get(METER), client.hgetall("{t}:state")
             with pytest.raises(BackendLost, match="never wrote"):
                 one.call(call(2))
-            assert (client.hgetall("{t}:meter:v/"), client.hgetall("{t}:state")) == before
-            client.hdel("{t}:meter:v/", field)
+            assert (client.get(METER), client.hgetall("{t}:state")) == before
+
+
+def test_what_stands_where_a_record_should_is_no_record_without_a_past(server: RedisServer) -> None:
+    with closing(backend(server.url)) as one, closing(server.client()) as client:
+        client.hset(METER.decode(), "total", 5)
+        with pytest.raises(BackendLost, match="delete it"):
+            one.call(call())
+        client.delete(METER)
         client.set("{t}:state", "x")
         with pytest.raises(BackendLost, match="delete it"):
-            one.call(call(2))
+            one.call(call())
 
 
 def test_a_clock_that_steps_ahead_grants_nothing_before_that_is_made_up_for(
