@@ -69,6 +69,11 @@ def _lines(
         return
     allow = ", ".join(judge.account.allow) or "none"
     yield Line(f"accounts.{judge.name}.allow", f"may it do what is {operation!r}?", f"has {allow}")
+    if bench.reader is None and bench.asked.reduces:
+        said = "no more than a position holds: neither `max_order` nor `max_day` is for it"
+        yield Line(f"operations, {judge.account.venue}.yml", "what is ordered?", said)
+        yield from _rates(judge, bench, [])
+        return
     if bench.reader is None:
         return
     where = f"orders.endpoints, {judge.account.venue}.yml"

@@ -68,6 +68,7 @@ class Bench:
         limits: What each order must keep to.
         days: What they may be worth on a day together.
         rates: How many there may be.
+        is_one: Whether it counts as one order, unread.
     """
 
     asked: rules.Asked
@@ -76,6 +77,7 @@ class Bench:
     limits: tuple[Limit, ...] = ()
     days: tuple[DayCap, ...] = ()
     rates: tuple[RateCap, ...] = ()
+    is_one: bool = False
 
     @property
     def first(self) -> str:
@@ -170,14 +172,17 @@ class Judge:
         limits = tuple(rules.limits(self._config, asked))
         rates = tuple(RateCap(*one) for one in rules.rates(self._config, asked))
         # What reduces a position must go on when the day is spent.
-        days = () if operation is Operation.REDUCE else self.days
+        days = () if asked.reduces else self.days
         if not (limits or rates or days):
             return Bench(asked)
         name = "" if self.venue is None else self.venue.endpoint(request.method, path)
-        if name in self.orders.readers:
-            reader = self.orders.readers[name]
-            if reader is None:
-                return Bench(asked)
+        reader = self.orders.readers.get(name)
+        if reader is None and name in self.orders.readers:
+            return Bench(asked)
+        if asked.reduces and not limits and (reader is None or reader.items is None):
+            # Nothing that it could say matters: a position can be left where nobody says how.
+            return Bench(asked, rates=rates, is_one=True)
+        if reader is not None:
             return Bench(asked, "", reader, limits, days, rates)
         first = Bench(asked, "", None, limits, days, rates).first
         return Bench(
@@ -217,6 +222,8 @@ class Judge:
 
 def counted(bench: Bench, orders: list[Order]) -> list[tuple[RateCap, int]]:
     """Return how many orders count for each rate."""
+    if bench.is_one:
+        return [(cap, 1) for cap in bench.rates]
     return [
         (cap, len(orders) if cap.only is None else sum(o.symbol in cap.only for o in orders))
         for cap in bench.rates

@@ -76,7 +76,7 @@ class PolicyPlugin(Plugin):
         bench = judge.bench(request)
         if bench.denial:
             return Deny(bench.denial)
-        if bench.reader is None:
+        if bench.reader is None and not bench.is_one:
             return None
         try:
             orders = judge.read(bench, request)

@@ -36,6 +36,11 @@ class Asked:
     path: str
     operation: Operation
 
+    @property
+    def reduces(self) -> bool:
+        """Whether the exchange lets it do no more than reduce a position, as the file says."""
+        return self.operation is Operation.REDUCE
+
 
 @frozen(eq=False)
 class Numbered:
@@ -88,7 +93,9 @@ def limits(config: PolicyConfig, asked: Asked) -> Iterator[Limit]:
     for path, caps in sections(config, asked.name):
         if caps.symbols is not None:
             yield Symbols(f"{path}.symbols", SymbolSet(caps.symbols))
-        if caps.max_order is not None:
+        # Nothing that reduces can be larger than the position, which is what the cap is for; a rule
+        # that names `reduce` holds all the same.
+        if caps.max_order is not None and not asked.reduces:
             yield MaxOrder(f"{path}.max_order", caps.max_order)
         if caps.price_band is not None:
             yield PriceBand(f"{path}.price_band", caps.price_band)
@@ -99,7 +106,7 @@ def limits(config: PolicyConfig, asked: Asked) -> Iterator[Limit]:
         only = None if rule.match.symbol is None else SymbolSet(rule.match.symbol)
         if rule.deny and only is not None:
             yield Denial(f"{path}.deny", only, f": {_why(rule)}" if _why(rule) else "")
-        if rule.max_order is not None:
+        if rule.max_order is not None and not (asked.reduces and rule.match.operation is None):
             yield MaxOrder(f"{path}.max_order", rule.max_order, only)
         if rule.price_band is not None:
             yield PriceBand(f"{path}.price_band", rule.price_band, only)
