@@ -6,8 +6,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
@@ -25,9 +27,11 @@ from hauberk.records import Identity, Incident, Login, Severity
 from hauberk.registry import Impl
 from hauberk.request import Operation, Request, Response
 from hauberk.snapshot import Snapshot
+from hauberk.verifying import Verifier
 
 if TYPE_CHECKING:
-    from hauberk.batch import SignedBatch, Verdicts
+    from hauberk.batch import SignedBatch, Verified
+    from hauberk.ports import Reference
 
 log = logging.getLogger("hauberk")
 
@@ -70,6 +74,7 @@ class Guard:
                 clean_orphans(plan.settings.state_dir)
         self._kernel = Kernel(plan, clock or SystemClock(), resident=resident)
         self._drivers = Drivers(self._kernel)
+        self._verifier = Verifier(SystemRandom(), self._disagreed)
 
     def clear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
         """Have a request judged, paced and signed; wait if it must.
@@ -290,21 +295,26 @@ class Guard:
         """The incidents in memory, oldest first."""
         return self._kernel.responses.all()
 
-    def verify_batch(self, batch: SignedBatch) -> Verdicts:
-        """Ask the engines in order until one answers.
+    def verify_batch(self, batch: SignedBatch) -> Verified:
+        """Verify a batch by the first engine that answers; whatever it answers is checked.
+
+        An engine that the reference disagrees with is an incident of severity CRITICAL, and is
+        not asked again.
 
         Raises:
-            MisuseError: None did.
+            MisuseError: Nobody provides the port `reference`.
         """
         self._enter("verify_batch")
-        for impl in self.snapshot.impls("verify_batch"):
-            answer = self._kernel.contained(impl, batch)
-            if isinstance(answer, bytes | bytearray | memoryview) and len(answer) == len(batch):
-                return answer
-            if answer is not None:
-                impl.failed()
-                log.warning("%s.verify_batch answered what is no verdict a row", impl.name)
-        raise MisuseError("no engine verified the batch: none is loaded, or all passed or failed")
+        kernel = self._kernel
+        engines = [
+            (impl.name, partial(kernel.contained, impl))
+            for impl in self.snapshot.impls("verify_batch")
+        ]
+        reference = cast("Reference | None", kernel.crew.view.provider("reference"))
+        return self._verifier.verify(batch, engines, reference)
+
+    def _disagreed(self, title: str, details: Mapping[str, Any]) -> None:
+        self._kernel.report("kernel", title, Severity.CRITICAL, details)
 
     def _clearing(self, request: Request, timeout_s: float | None, *, off_loop: bool) -> Steps:
         self._enter("clear")

@@ -287,9 +287,10 @@ class Plugin:
             batch: Columns of messages, signatures and keys.
 
         Returns:
-            One byte a row, 1 where the signature holds, or `None` to pass.
+            One byte a row, a `hauberk.batch.Finding`: 1 where the signature holds; or `None` to
+            pass. Every rejection and a sample of the rest are verified again by the reference.
 
-        On failure: the next engine is asked.
+        On failure: the next engine is asked. One that is found wrong is an incident.
         """
         return None
 

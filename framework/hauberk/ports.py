@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 
+from hauberk.batch import SignedBatch, Verdicts
 from hauberk.errors import ConfigProblem
 from hauberk.keypath import KeyPath
 from hauberk.request import Operation, Pairs, Request, Response
@@ -24,7 +26,7 @@ from hauberk.secret import Secret
 #: The ports that need a grant, in the order of the documentation.
 PORTS: Final = (
     *("store", "vault", "sealed", "keys", "access"),
-    *("transport", "venues", "reference_price"),
+    *("transport", "venues", "reference_price", "reference"),
 )
 
 
@@ -193,6 +195,40 @@ class Scoped(Protocol):
         """Return the `Store` or `Vault` of a plugin, which sees nothing of another's."""
 
 
+class BackedUp(Scoped, Protocol):
+    """What a provider of `store` also is, so that recovery points can hold what it keeps."""
+
+    def back_up(self, path: Path, told: Callable[[int], object]) -> bool:
+        """Write every record of every plugin, as all stood at one moment, into a file.
+
+        Others go on reading and writing meanwhile. Whatever the provider keeps its records in, the
+        file has the form of the built-in `store.sqlite`, so that what it holds opens anywhere.
+
+        Args:
+            path: The file, in a private folder, where nothing stands.
+            told: Told, as it goes on, how much is left.
+
+        Returns:
+            Whether there was a store; where there was none, no file is made.
+
+        Raises:
+            StoreError: The records cannot be read, or are damaged, or the file cannot be written.
+        """
+
+    def put_back(self, path: Path, staying: Collection[str] = ()) -> None:
+        """Have the records of such a file stand in place of those there are: all or nothing.
+
+        What stands there and is no sound store is moved aside, and kept.
+
+        Args:
+            path: The file; it is only read.
+            staying: Plugins whose unsealed records, where they have any, stay as they are.
+
+        Raises:
+            StoreError: The file is none, or the records cannot be written; nothing was changed.
+        """
+
+
 class Vault(Protocol):
     """Sealing, namespaced by plugin.
 
@@ -249,16 +285,19 @@ class Resealing(Scoped, Protocol):
 class Access(Protocol):
     """Who may use the command line and the gateway, and for what."""
 
-    def check(self, capability: str, token: Secret | None) -> str:
+    def check(self, capability: str, token: Secret | None, *, fresh_s: float = 0) -> str:
         """Return the name of who holds a session and may do something.
 
         Args:
             capability: For example `vault.write`.
             token: The session's token; `None` for whoever runs this process, and never for
                 somebody who asks through it.
+            fresh_s: How long ago the login may have been, seconds; 0 for any time. Whoever may
+                without a session may in any case.
 
         Raises:
-            Denied: Nobody, or one without the role for it; says how to log in.
+            Denied: Nobody, one without the role for it, or one whose login is too old; says how
+                to log in.
         """
 
 
@@ -274,3 +313,18 @@ class ReferencePrice(Protocol):
 
     def price(self, venue: str, symbol: str) -> Decimal | None:
         """Return the price in quote units, or `None` where it is not known."""
+
+
+class Reference(Protocol):
+    """What every engine's answers are checked by: slow, and right."""
+
+    def verify(self, batch: SignedBatch, rows: Sequence[int] | None = None) -> Verdicts:
+        """Verify rows of a batch.
+
+        Args:
+            batch: The batch.
+            rows: Which rows; all of them unless given.
+
+        Returns:
+            A `Finding` for each, in their order.
+        """

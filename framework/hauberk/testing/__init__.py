@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hauberk.testing.guards import DEFAULT_URL, PlanOptions, Providers, make_guard, make_plan
     from hauberk.testing.ports import (
         FixedPrices,
+        HmacReference,
         MemoryStore,
         MemoryStores,
         MemoryVault,
@@ -37,8 +38,8 @@ _WHERE = {
     "factory": ("GuardFactory",),
     "guards": ("DEFAULT_URL", "PlanOptions", "Providers", "make_guard", "make_plan"),
     "ports": (
-        *("FixedPrices", "MemoryStore", "MemoryStores", "MemoryVault", "OpenVenue", "OpenVenues"),
-        *("PlainSigner", "StaticKeys"),
+        *("FixedPrices", "HmacReference", "MemoryStore", "MemoryStores", "MemoryVault"),
+        *("OpenVenue", "OpenVenues", "PlainSigner", "StaticKeys"),
     ),
     "sandbox": ("RunningSandbox",),
     "storecontract": ("STORE_RULES", "BrokenStore", "check_store"),
@@ -53,6 +54,7 @@ __all__ = [
     "FakeClock",
     "FixedPrices",
     "GuardFactory",
+    "HmacReference",
     "MemoryStore",
     "MemoryStores",
     "MemoryVault",

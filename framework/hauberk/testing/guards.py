@@ -19,6 +19,7 @@ from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.testing.clock import FakeClock
 from hauberk.testing.ports import (
     FixedPrices,
+    HmacReference,
     MemoryStores,
     MemoryVault,
     OpenVenue,
@@ -45,6 +46,7 @@ class Providers(Plugin):
         self.keys = StaticKeys()
         self.venues = OpenVenues(*venues)
         self.reference_price = FixedPrices({})
+        self.reference = HmacReference()
 
 
 class HaltOnHigh(Plugin):

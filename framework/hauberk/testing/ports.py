@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,15 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from attrs import field, frozen
 
-from hauberk.errors import ConfigProblem, HauberkError, SealError, StoreConflict, StoreError
+from hauberk.batch import Finding, SignedBatch
+from hauberk.errors import (
+    ConfigProblem,
+    HauberkError,
+    InvalidValue,
+    SealError,
+    StoreConflict,
+    StoreError,
+)
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath, path_text
 from hauberk.ports import Credentials, Record, Store
@@ -280,3 +289,25 @@ class PlainSigner(Plugin):
 
 def _parsed(query: str) -> Pairs:
     return tuple(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+
+
+class HmacReference:
+    """The provider of `reference`: whole tags of the HMACs, by the standard library."""
+
+    def verify(self, batch: SignedBatch, rows: Sequence[int] | None = None) -> bytes:
+        """Verify rows of a batch, all unless given.
+
+        Raises:
+            InvalidValue: The batch is of another algorithm.
+        """
+        if not batch.algorithm.startswith("hmac-"):
+            raise InvalidValue(f"HmacReference verifies no {batch.algorithm}")
+        name = batch.algorithm.removeprefix("hmac-")
+        chosen = range(len(batch)) if rows is None else rows
+        return bytes(self._found(batch.row(number), name) for number in chosen)
+
+    def _found(self, row: tuple[memoryview, memoryview, bytes] | Finding, name: str) -> Finding:
+        if isinstance(row, Finding):
+            return row
+        message, signature, key = row
+        return Finding(hmac.compare_digest(hmac.digest(key, message, name), signature))

@@ -73,11 +73,16 @@ class StoragePlugin(Plugin):
     @hookimpl
     def on_start(self, context: Context) -> None:
         """Learn where records are kept and what seals them; touch neither."""
+        self._context = context
         self._state = context.state_dir
         self.stores = _stores(self._config, self._state)
         self._clock = context.clock
         self._vault = _Granted(context) if "vault" in context.grants else _NoVault()
         self.sealed = SecureStorage(self.stores, self._vault, context.clock.wall_ns)
+
+    def tell(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Tell the recorders what a command does."""
+        self._context.emit(kind, fields)
 
     def stores_of(self, section: Mapping[str, Any]) -> SqlStores[Any] | _NoStores:
         """Return the stores that another section would name, to be closed.

@@ -7,13 +7,15 @@ namespace for itself. Both by advisory locks, which end with the transaction or 
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hauberk.command import FAIL, OK, WARN, Check
 from hauberk.errors import StoreError
 from hauberk.secret import Secret
+from hauberk_plugins.storage import postgres_backup
 from hauberk_plugins.storage.errors import (
     StoreBusy,
     StoreDamaged,
@@ -156,6 +158,43 @@ class PostgresStores(SqlStores[Connection]):
             microseconds: int = row[0]
             return microseconds * 1_000
         return None
+
+    def back_up(self, path: Path, told: Callable[[int], object]) -> bool:
+        """Write every record into a file; see `hauberk.ports.BackedUp`."""
+        loan = self._pool.take(making=False)
+        try:
+            if loan.connection is not None:
+                postgres_backup.write(loan.connection, path, told)
+            return loan.connection is not None
+        except self.driver_error as error:
+            failure: StoreError = self.translated(error)
+        except OSError as error:
+            why = f"it cannot be written: {error.strerror or type(error).__name__}"
+            failure = StoreUnreachable(path, why, "check that disk")
+        finally:
+            self._pool.drop(loan)
+        # Raised here, so that what the driver says is not even the context of it.
+        raise failure
+
+    def put_back(self, path: Path, staying: Collection[str] = ()) -> None:
+        """Replace every record, in one transaction; see `hauberk.ports.BackedUp`."""
+        marker, self._marker = self._marker, None  # it may be gone: it is to be made again
+        try:
+            loan = self._pool.take(making=True)
+        finally:
+            self._marker = marker
+        try:
+            if loan.connection is None:
+                raise StoreUnreachable(self.where, "it could not be made", "try again")
+            postgres_backup.replace(loan.connection, path, staying)
+            if marker is not None and not marker.is_set():
+                marker.set(self.where, making=True)
+            return
+        except self.driver_error as error:
+            failure = self.translated(error)
+        finally:
+            self._pool.drop(loan)
+        raise failure
 
     def translated(self, error: Exception) -> StoreError:
         """Return what an error of psycopg is to the caller; its text is not shown."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
@@ -123,6 +124,14 @@ class SqlStores(ABC, Generic[_C]):
         Raises:
             StoreError: The store cannot be read.
         """
+
+    @abstractmethod
+    def back_up(self, path: Path, told: Callable[[int], object]) -> bool:
+        """Write every record into a file; see `hauberk.ports.BackedUp`."""
+
+    @abstractmethod
+    def put_back(self, path: Path, staying: Collection[str] = ()) -> None:
+        """Have the records of such a file stand; see `hauberk.ports.BackedUp`."""
 
     @abstractmethod
     def _connect(self, making: bool) -> _C | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from hauberk.command import FAIL, OK, Check
 from hauberk.errors import StoreError
+from hauberk_plugins.storage.backup import copy_file, move_aside, replace_rows
 from hauberk_plugins.storage.errors import (
     StoreBusy,
     StoreDamaged,
+    StoreForeign,
     StoreFull,
     StoreReadOnly,
     StoreTrouble,
@@ -128,6 +131,53 @@ class SQLiteStores(SqlStores[Connection]):
         except OSError:
             return None
 
+    def back_up(self, path: Path, told: Callable[[int], object]) -> bool:
+        """Copy the file as it stands at one moment; see `hauberk.ports.BackedUp`."""
+        loan = self._pool.take(making=False)
+        connection = loan.connection
+        try:
+            if connection is not None:
+                copy_file(connection, path, told, self._busy_s)
+            return connection is not None
+        except (sqlite3.Error, OSError) as error:
+            failure = self._not_backed_up(path, error)
+        finally:
+            self._pool.drop(loan)
+        raise failure
+
+    def put_back(self, path: Path, staying: Collection[str] = ()) -> None:
+        """Replace every record, in one transaction; see `hauberk.ports.BackedUp`."""
+        try:
+            connection = connect(self.path, True, self._busy_s, self._mode, is_target=True)
+        except StoreForeign:
+            connection = None
+        except sqlite3.Error as error:
+            failure = self.translated(error)
+            if type(failure) is not StoreDamaged:
+                raise failure from None
+            connection = None
+        if connection is None or not _is_sound(connection):
+            if connection is not None:
+                connection.close()
+            move_aside(self.path)
+            connection = connect(self.path, True, self._busy_s, self._mode, is_target=True)
+        if connection is None:
+            raise StoreUnreachable(self.where, "it could not be made", "try again")
+        try:
+            with closing(connection):
+                connection.execute(f"PRAGMA busy_timeout = {round(self._busy_s * 1_000)}")
+                replace_rows(connection, path, staying)
+            return
+        except sqlite3.Error as error:
+            failure = self.translated(error)
+        raise failure
+
+    def _not_backed_up(self, path: Path, error: Exception) -> StoreError:
+        if isinstance(error, OSError):
+            why = error.strerror or type(error).__name__
+            return StoreUnreachable(path, f"it cannot be written: {why}", "check that disk")
+        return self.translated(error)
+
     def many(self, namespace: bytes, keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
         """Return the statement that reads several records at once, and its parameters."""
         if len(keys) > _MANY:
@@ -188,6 +238,16 @@ def _may_be_tried_again(connection: Connection, sql: str, error: sqlite3.Operati
     """Whether others' locks were in the way of a statement that is whole by itself."""
     is_locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
     return is_locked and (not connection.in_transaction or sql == "COMMIT")
+
+
+def _is_sound(connection: Connection) -> bool:
+    try:
+        found: tuple[str] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return found == ("ok",)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise
+        return False
 
 
 @cache

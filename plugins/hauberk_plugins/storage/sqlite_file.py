@@ -139,21 +139,30 @@ def _checked(path: Path) -> os.stat_result:
 
 def _made(path: Path) -> os.stat_result:
     """Make the file, empty and private from birth; SQLite gives its journals the same mode."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         make_private_folder(path.parent)
         with suppress(FileExistsError):  # another process was quicker
-            descriptor = os.open(path, flags, 0o600)
-            try:
-                os.fchmod(descriptor, 0o600)  # whatever the umask took away
-            finally:
-                os.close(descriptor)
-            _sync(path.parent)
+            new_file(path)
+        sync(path.parent)
     except UnsafeFile as error:
         raise StoreUnsafe(error.path, error.problem, error.remedy) from None
     except OSError as error:
         raise _unreachable(path, error) from None
     return _checked(path)
+
+
+def new_file(path: Path) -> None:
+    """Make an empty file where nothing stands, private from birth.
+
+    Raises:
+        OSError: Something stands there, or it cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask took away
+    finally:
+        os.close(descriptor)
 
 
 def _opened(path: Path, busy_s: float) -> Connection:
@@ -180,11 +189,11 @@ def _prepare(connection: Connection, path: Path, mode: str, made: Marker | None)
     connection.execute("PRAGMA trusted_schema = OFF")
     with closing(_Rollback(connection)):
         connection.execute("BEGIN")  # so that all is looked at as it stands at one moment
-        is_ours = _is_ours(connection, path)
+        is_ours = check_ours(connection, path)
     if not is_ours and made is not None:
         raise made.missing(path, "it is empty")
     if not is_ours:
-        _make_schema(connection, path)
+        make_schema(connection, path)
     connection.execute("PRAGMA synchronous = FULL")
     if _journal(connection, mode) not in (mode, "truncate"):
         raise StoreUnreachable(
@@ -206,8 +215,8 @@ def _journal(connection: Connection, mode: str) -> str:
     return answer
 
 
-def _is_ours(connection: Connection, path: Path) -> bool:
-    """Whether it is a store; `False` if it is empty.
+def check_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether it is a store; `False` if it is empty.
 
     Raises:
         StoreForeign: It is something else.
@@ -234,10 +243,11 @@ def _is_ours(connection: Connection, path: Path) -> bool:
     return True
 
 
-def _make_schema(connection: Connection, path: Path) -> None:
+def make_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Make an empty file a store, unless another process was quicker; raises as `check_ours`."""
     connection.execute("BEGIN IMMEDIATE")
     with closing(_Rollback(connection)):
-        if not _is_ours(connection, path):  # another process may have been quicker
+        if not check_ours(connection, path):  # another process may have been quicker
             connection.execute(_SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -255,7 +265,8 @@ class _Rollback:
             self._connection.execute("ROLLBACK")
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Make durable which files stand in a folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

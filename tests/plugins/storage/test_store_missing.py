@@ -115,7 +115,7 @@ def test_who_is_killed_while_making_it_leaves_no_error_behind(
     def killed(*given: Any) -> None:
         raise KeyboardInterrupt
 
-    for name in ("_opened", "_make_schema", "_journal"):
+    for name in ("_opened", "make_schema", "_journal"):
         with monkeypatch.context() as patched:
             patched.setattr(sqlite_file, name, killed)
             with pytest.raises(KeyboardInterrupt):
@@ -167,7 +167,7 @@ def test_starts_at_once_do_not_take_each_others_store_for_lost(path: Path, attem
 def test_who_looks_while_it_is_being_made_does_not_take_it_for_lost(
     sqlite: SQLiteStores, other: SQLiteStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = sqlite_file._is_ours
+    look = sqlite_file.check_ours
     seen = []
 
     def overtaken(*given: Any) -> bool:
@@ -177,7 +177,7 @@ def test_who_looks_while_it_is_being_made_does_not_take_it_for_lost(
             Marker(sqlite.path.with_name("store.made")).set(sqlite.path, making=True)
         return found
 
-    monkeypatch.setattr(sqlite_file, "_is_ours", overtaken)
+    monkeypatch.setattr(sqlite_file, "check_ours", overtaken)
     assert other.scoped("one").put("a", b"") == 1
     assert seen == [False]
 

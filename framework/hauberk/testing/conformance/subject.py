@@ -8,6 +8,7 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Final, Self
 
+from hauberk.batch import KNOWN
 from hauberk import dispatch
 from hauberk.command import Check, Command
 from hauberk.context import Context
@@ -236,8 +237,9 @@ def _batch_problem(answer: object, rows: int) -> str | None:
     if not isinstance(answer, bytes | bytearray | memoryview):
         return f"it returned {type(answer).__name__}, and should return bytes or None"
     verdicts = bytes(answer)
-    if len(verdicts) != rows or verdicts.strip(b"\0\1"):
-        return f"it returned {verdicts[:40]!r} for {rows} rows, and should return a 0 or 1 for each"
+    if len(verdicts) != rows or not KNOWN.issuperset(verdicts):
+        what = f"it returned {verdicts[:40]!r} for {rows} rows"
+        return f"{what}, and should return a hauberk.batch.Finding for each"
     return None
 
 
