@@ -28,7 +28,7 @@ _MANY: Final = 6
 #: What `--help` says below this is the same for every command: the page says it once.
 _HELP_END: Final = "Every command takes:"
 #: Loads every built-in that contributes commands.
-_EVERY_BUILTIN: Final = "plugins: [killswitch, auth]\n"
+_EVERY_BUILTIN: Final = "plugins: [killswitch, auth, monitor, audit]\n"
 
 
 def expand(text: str) -> str:
@@ -277,6 +277,19 @@ def sandbox_endpoints() -> str:
     return _table(("endpoint", "weight", "permission", "counts as an order"), rows)
 
 
+def monitor_rules() -> str:
+    """A table of the rules that ship."""
+    from hauberk_plugins.monitor.commands import row
+    from hauberk_plugins.monitor.shipped import RULES, canary
+
+    head = ("rule", "reported as", "severity", "alerts at", "for each", "counts")
+    told = []
+    for rule in (*RULES, canary("NAME")):
+        name, *rest = row(rule)
+        told.append((f"`{name}`", rule.title, *rest))
+    return _table(head, told)
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "hooks": hooks,
     "plugin_class": plugin_class,
@@ -284,6 +297,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "commands": commands,
     "errors": errors,
     "sandbox_endpoints": sandbox_endpoints,
+    "monitor_rules": monitor_rules,
 }
 
 

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tables import table
+from venueemergencies import emergencies_part
+from venuelimits import limits_part
+from venueorders import orders_part
+
 _SPOKEN = {
     "text": "is used as it is",
     "base64": "is base64, and decoded",
@@ -34,8 +39,10 @@ def venue_page(name: str) -> str:
         f"In `hauberk.yml`: `venue: {name}`.",
         "## Where\n\n" + "\n".join(f"- `{base}`" for base in data["base_urls"]),
         _signing(data["signing"], data),
-        _limits(data.get("limits", {})),
+        limits_part(data.get("limits", {})),
+        orders_part(data.get("orders", {})),
         _answers(data),
+        emergencies_part(data.get("emergency", {})),
         _operations(data["operations"]),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -110,7 +117,7 @@ def _signing(signing: Mapping[str, Any], data: Mapping[str, Any]) -> str:
             "The exchange signs names and values **joined without a sign between them**: other "
             "lists of parameters may be signed alike. What is sent is not."
         )
-    return "## Signing\n\n" + _table(("", ""), rows) + "\n\n" + "\n\n".join(notes)
+    return "## Signing\n\n" + table(("", ""), rows) + "\n\n" + "\n\n".join(notes)
 
 
 def _run_together(message: str) -> str:
@@ -133,34 +140,6 @@ def _bound(signing: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(limits: Mapping[str, Any]) -> str:
-    if not limits:
-        return ""
-    rows = [
-        (
-            f"`{one['name']}`",
-            one["kind"],
-            one["scope"],
-            f"{one['size']:,} {one['counts']}",
-            f"{one['seconds']:,} s",
-        )
-        for one in limits.get("windows", ())
-    ]
-    head = ("window", "kind", "for each", "at most", "in")
-    costs = limits.get("costs", {})
-    default = costs.get("default", {})
-    told = ", ".join(f"{cost} {name}" for name, cost in default.items()) or "nothing"
-    others = [
-        (f"`{name}`", ", ".join(f"{cost} {what}" for what, cost in cost_of.items()))
-        for name, cost_of in costs.items()
-        if name != "default"
-    ]
-    text = "## Limits\n\n" + _table(head, rows) + f"\n\nA request costs {told}"
-    if not others:
-        return text + "."
-    return text + ", but:\n\n" + _table(("endpoint", "costs"), others)
-
-
 def _answers(data: Mapping[str, Any]) -> str:
     rows = []
     for name, signs in data.get("errors", {}).items():
@@ -171,7 +150,7 @@ def _answers(data: Mapping[str, Any]) -> str:
         rows.append((f"`{name}`", _MEANINGS[name], ", ".join(said)))
     parts = ["## Answers"]
     if rows:
-        parts.append(_table(("", "means", "is told by"), rows))
+        parts.append(table(("", "means", "is told by"), rows))
     if "server_time" in data:
         time = data["server_time"]
         parts.append(f"It tells its time at `{time['endpoint']}`, in `{time['field']}`.")
@@ -191,7 +170,7 @@ def _operations(operations: Mapping[str, Any]) -> str:
     order = ("trade", "reduce", "cancel", "read", "transfer", "withdraw", "admin", "public")
     parts = ["## Operations", "What is not here is denied."]
     if depends:
-        parts.append(_table(("endpoint", "is"), depends))
+        parts.append(table(("endpoint", "is"), depends))
     for operation in order:
         if found := by_operation.get(operation):
             parts.append(f"**{operation}**: " + ", ".join(found))
@@ -209,11 +188,3 @@ def _judged(meaning: Mapping[str, Any]) -> str:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", "\\n")
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in line) + " |"
-        for line in lines
-    )

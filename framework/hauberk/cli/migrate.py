@@ -13,7 +13,8 @@ from attrs import evolve
 from hauberk.cli.answer import Answer, printable, table
 from hauberk.cli.failure import UsageError, unwritable
 from hauberk.cli.guide.leftovers import KEY, STORAGE, Found, User, look
-from hauberk.cli.guide.takeover import Row, State, Takeover
+from hauberk.cli.guide.takeover import Row, State, Takeover, Trails
+from hauberk.cli.guide.trail import Trail
 from hauberk.cli.options import Options
 from hauberk.errors import StoreError
 from hauberk.sealed import NAMESPACE, TAKEN_OVER
@@ -21,9 +22,12 @@ from hauberk.sealed import NAMESPACE, TAKEN_OVER
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from hauberk.command import Started
+
 #: Whose records account references of the form `vault:NAME` lead to.
 _KEYS: Final = "keys"
 _AUTH: Final = "auth"
+_AUDIT: Final = "audit"
 _TAKEN: Final = frozenset({State.DONE, State.THERE})
 
 
@@ -40,7 +44,8 @@ def migrate(
 
     That is .encryption_key and what it opens: records and users in .secure_storage, and
     the sealed values of config.yml. Each is opened, sealed into the state, and read back.
-    The old files stay until you say --delete. Doing it again changes nothing.
+    The lines of audit.log are recorded, each marked as unproven. The old files stay until
+    you say --delete. Doing it again changes nothing.
 
     For example:
         hauberk migrate ../oldbot
@@ -97,12 +102,27 @@ def _takeover(config: Path, found: Sequence[Found], role: str) -> Iterator[Takeo
             from hauberk.cli.guide.users import AuthUsers
 
             users = AuthUsers(run.plugin.auth, role)
+        trails = None
+        if any(isinstance(one, Trail) for one in found):
+            trails = _trails(run)
         yield Takeover(
             run.provider("sealed").scoped(_KEYS),
             users,
             run.provider("vault").scoped(NAMESPACE),
             config.parent / TAKEN_OVER,
+            trails,
         )
+
+
+def _trails(run: Started) -> Trails | None:
+    """Return what records, if the plugin `audit` is listed."""
+    part = run.guard.snapshot.part(_AUDIT)
+    if part is None:
+        return None
+    from hauberk.cli.guide.records import AuditRecords
+
+    plugin: Any = part.plugin
+    return AuditRecords(plugin.opened(), run.guard.kernel.clock.wall_ns)
 
 
 def _read_back(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
@@ -127,7 +147,7 @@ def _delete(folder: Path, rows: Sequence[Row]) -> tuple[Path, ...]:
     """Remove the files of which everything was taken over; the key last, if nothing needs it."""
     left = {row.file for row in rows if row.state not in _TAKEN}
     gone = [path for path in dict.fromkeys(row.file for row in rows) if path not in left]
-    if not left:
+    if not left and (folder / KEY).exists():
         gone.append(folder / KEY)
     for path in gone:
         path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import sys
@@ -19,14 +18,14 @@ from attrs import asdict
 
 from hauberk.cli import Answer, Options, UsageError, table
 from hauberk.command import Command, started
+from hauberk_plugins.audit.begin_command import begin
 from hauberk_plugins.audit.errors import AuditError
-from hauberk_plugins.audit.examine import examine, lines
+from hauberk_plugins.audit.examine import examine
+from hauberk_plugins.audit.export_command import export
+from hauberk_plugins.audit.findings import Verified
 from hauberk_plugins.audit.index import Index, Query
-from hauberk_plugins.audit.levels import Levels, MissingHash
-from hauberk_plugins.audit.merkle import consistency_proof, inclusion_proof, root
 from hauberk_plugins.audit.note import NoteError, VerifierKey
 from hauberk_plugins.audit.record import Record
-from hauberk_plugins.audit.verify import Verified
 from hauberk_plugins.audit.witness import FileWitness
 
 if TYPE_CHECKING:
@@ -110,21 +109,23 @@ def verify(  # noqa: D417
         witness: A file that holds a checkpoint; those of the configuration are asked besides.
         folder: Another log than the configuration's, such as a copy.
     """
-    notes = []
+    notes, remembered = [], ""
     with started(options.config, _NAME, is_recorded=False) as audit:
         plugin = audit.plugin
         where = folder or plugin.folder
+        if folder is None and not key and plugin.keys is not None:
+            remembered = plugin.keys.remembered()
         if not where.is_dir():
             raise AuditError(where, "there is no such folder", "name one with --folder")
         first = VerifierKey.parse(key) if key else None
         if first is None and plugin.keys is not None:
             first = plugin.keys.signer(0).verifier
-        witnesses = [*(FileWitness(path) for path in witness), *plugin.witnesses]
+        witnesses = [*(FileWitness(path) for path in witness), *plugin.witnesses.all]
         for one in witnesses:
             note = one.held()
             if note is not None:
                 notes.append(note)
-    verified = examine(where, first, notes)
+    verified = examine(where, first, notes, remembered)
     document = {
         "ok": verified.is_good,
         "records": verified.size,
@@ -134,51 +135,6 @@ def verify(  # noqa: D417
         "cannot_exclude": list(verified.cannot_exclude),
     }
     return Answer(document, _told(verified), verified.is_good)
-
-
-def export(  # noqa: D417
-    *, proof: int, consistency: int | None = None, options: Options = _DEFAULTS
-) -> Answer:
-    """Print a record with the proof that it is in the log, for somebody who does not have the log.
-
-    It holds the checkpoint, signed, and the path from the record to its root (RFC 6962).
-
-    For example:
-        hauberk audit export --proof 17 --json > record-17.json
-        hauberk audit export --proof 17 --consistency 10
-
-    Args:
-        proof: Which record, counted from 0.
-        consistency: Prove besides that the log begins with the one that had so many records.
-    """
-    with started(options.config, _NAME, is_recorded=False) as audit:
-        folder = audit.plugin.folder
-        signed = audit.plugin.seal()
-    if signed is None:
-        raise NoteError("no key signs this log: list `encryption` and `storage` under `plugins:`")
-    size, levels = signed.checkpoint.size, Levels(folder)
-    try:
-        path = inclusion_proof(proof, size, levels.get)
-        document: dict[str, Any] = {
-            "index": proof,
-            "record": next(lines(folder, proof)).decode(),
-            "path": [_text(step) for step in path],
-            "checkpoint": signed.note,
-        }
-        if consistency is not None:
-            steps = consistency_proof(consistency, size, levels.get)
-            document["consistency"] = {
-                "size": consistency,
-                "root": _text(root(consistency, levels.get)),
-                "path": [_text(step) for step in steps],
-            }
-    except ValueError as error:
-        raise AuditError(folder, str(error), "count records from 0") from None
-    except MissingHash as error:
-        raise AuditError(folder, str(error), "restart a bot, which makes it again") from None
-    finally:
-        levels.close()
-    return Answer(document, json.dumps(document, indent=2))
 
 
 def checkpoint(*, options: Options = _DEFAULTS) -> Answer:
@@ -238,7 +194,8 @@ def _document(n: int, record: Record) -> dict[str, Any]:
 
 def _row(n: int, record: Record) -> str:
     parts = (str(n), record.at[:23] + "Z", record.kind, record.user, record.account, record.request)
-    return "  ".join([*parts, json.dumps(record.fields)])
+    said = "  ".join([*parts, json.dumps(record.fields)])
+    return "".join(char if char.isprintable() else "\ufffd" for char in said)
 
 
 def _table(found: list[tuple[int, Record]]) -> RenderableType:
@@ -283,10 +240,6 @@ def _time(option: str, text: str, now: datetime) -> int | None:
     return (since // timedelta(microseconds=1)) * 1_000
 
 
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
 _GROUP: Final = "What happened, and whether the record of it is whole."
 COMMANDS: Final = (
     Command("audit show", show, "audit.read", group=_GROUP),
@@ -294,4 +247,5 @@ COMMANDS: Final = (
     Command("audit export", export, "audit.read"),
     Command("audit checkpoint", checkpoint, "audit.read"),
     Command("audit rotate-key", rotate_key, "config.write"),
+    Command("audit begin", begin, "config.write"),
 )

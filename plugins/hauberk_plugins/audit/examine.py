@@ -10,17 +10,23 @@ from attrs import evolve
 
 from hauberk.files import read_private
 from hauberk_plugins.audit.checkpoint import Checkpoint
+from hauberk_plugins.audit.findings import Finding, Verified, What
 from hauberk_plugins.audit.keybook import BEGIN, KEY, announced
-from hauberk_plugins.audit.logger import CHECKPOINT
 from hauberk_plugins.audit.note import MAX_BYTES, NoteError, VerifierKey, read_note
 from hauberk_plugins.audit.record import read_line
 from hauberk_plugins.audit.segments import segments
-from hauberk_plugins.audit.verify import Finding, Verified, What, verify
+from hauberk_plugins.audit.trust import CHECKPOINT
+from hauberk_plugins.audit.verify import verify
 
 _HINTS = (BEGIN.encode(), KEY.encode())
 
 
-def examine(folder: Path, first: VerifierKey | None, witnesses: Iterable[str] = ()) -> Verified:
+def examine(
+    folder: Path,
+    first: VerifierKey | None,
+    witnesses: Iterable[str] = (),
+    remembered: str = "",
+) -> Verified:
     """Verify a log, whoever holds it; changes nothing.
 
     Args:
@@ -28,6 +34,7 @@ def examine(folder: Path, first: VerifierKey | None, witnesses: Iterable[str] = 
         first: The key of its first epoch, known from elsewhere; `None` where it is not, so that
             nobody says whose log it is.
         witnesses: Notes of checkpoints that are kept elsewhere.
+        remembered: The note that is remembered beside the keys, if this is their log.
 
     Raises:
         OSError: A file cannot be read.
@@ -41,8 +48,16 @@ def examine(folder: Path, first: VerifierKey | None, witnesses: Iterable[str] = 
             findings.append(Finding(What.KEY, str(error)))
             keys = [first]
     checkpoint = _own(folder, keys, findings)
-    held = [_witnessed(note, keys, findings) for note in witnesses]
-    verified = verify(folder, checkpoint, [point for point in held if point is not None])
+    held = [_read(note, keys, findings, "a witness's checkpoint", What.WITNESS)
+            for note in witnesses]  # fmt: skip
+    kept = [_read(remembered, keys, findings, "the checkpoint that is remembered", What.CHECKPOINT)
+            ] if remembered else []  # fmt: skip
+    verified = verify(
+        folder,
+        checkpoint,
+        [point for point in held if point is not None],
+        [point for point in kept if point is not None],
+    )
     return evolve(verified, findings=(*findings, *verified.findings))
 
 
@@ -77,12 +92,6 @@ def _own(folder: Path, keys: Sequence[VerifierKey], findings: list[Finding]) -> 
             findings.append(Finding(What.CHECKPOINT, "there is no checkpoint: it was removed"))
         return None
     return _read(note, keys, findings, "the checkpoint", What.CHECKPOINT)
-
-
-def _witnessed(
-    note: str, keys: Sequence[VerifierKey], findings: list[Finding]
-) -> Checkpoint | None:
-    return _read(note, keys, findings, "a witness's checkpoint", What.WITNESS)
 
 
 def _read(

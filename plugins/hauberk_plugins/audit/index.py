@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,10 @@ from hauberk_plugins.audit.record import Record, nanoseconds, read_line
 from hauberk_plugins.audit.segments import segments
 
 NAME: Final = "index.sqlite"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BATCH: Final = 10_000
+#: The latest time that SQLite can hold, in the year 2262; what is later is as late.
+_LATEST: Final = (1 << 63) - 1
 _MADE: Final = """
     CREATE TABLE record (
         n INTEGER PRIMARY KEY, at INTEGER, file INTEGER, place INTEGER, size INTEGER,
@@ -27,6 +29,7 @@ _MADE: Final = """
     );
     CREATE INDEX by_at ON record (at, n);
     CREATE INDEX by_user ON record (user, n) WHERE user <> '';
+    CREATE INDEX by_user_at ON record (user, at) WHERE user <> '';
     CREATE INDEX by_kind ON record (kind, n);
     CREATE INDEX by_account ON record (account, n) WHERE account <> '';
     CREATE INDEX by_request ON record (request, n) WHERE request <> '';
@@ -77,17 +80,23 @@ class Index:
         The index is brought up to date first.
         """
         self.catch_up()
-        where, values = _conditions(query)
-        order = "DESC" if query.limit is not None else "ASC"
-        limit = "" if query.limit is None else f" LIMIT {int(query.limit)}"
-        columns = "SELECT n, file, place, size FROM record WHERE "
-        rows = self._base.execute(f"{columns}{where} ORDER BY n {order}{limit}", values).fetchall()
-        for n, first, place, size in rows if order == "ASC" else reversed(rows):
+        rows = self._base.execute(*self.asked(query)).fetchall()
+        for n, first, place, size in rows if query.limit is None else reversed(rows):
             with (self._folder / f"{first:015}.jsonl").open("rb") as file:
                 file.seek(place)
                 record = read_line(file.read(size))
             if record is not None:
                 yield n, record
+
+    def asked(self, query: Query) -> tuple[str, list[object]]:
+        """Return a question in SQL, and its values."""
+        where, values = _conditions(query)
+        order = "ASC" if query.limit is None else f"DESC LIMIT {int(query.limit)}"
+        # Found by a range, they are sorted (`+n`): in the order of `n` all records would be read.
+        is_range = query.action.endswith("*") or query.since_ns or query.until_ns is not None
+        by = "+n" if is_range and not query.start else "n"
+        columns = "SELECT n, file, place, size FROM record WHERE "
+        return f"{columns}{where} ORDER BY {by} {order}", values
 
     def catch_up(self) -> int:
         """Take in what was appended; return how many records it knows."""
@@ -174,23 +183,17 @@ class Index:
         return self._connected(str(self._path))
 
 
-def user_actions(folder: Path, user: str, limit: int | None = None) -> list[tuple[int, Record]]:
-    """Return what a user did, oldest first."""
-    with closing(Index(folder)) as index:
-        return list(index.find(Query(user=user, limit=limit)))
-
-
 def _row(n: int, first: int, place: int, raw: bytes) -> tuple[object, ...]:
     record = read_line(raw)
     if record is None:  # it is in the log all the same
         return n, 0, first, place, len(raw), "", "", "", ""
-    at = nanoseconds(record.at)
+    at = min(nanoseconds(record.at) or 0, _LATEST)
     texts = (record.kind, record.user, record.account, record.request)
     return n, at, first, place, len(raw), *texts
 
 
 def _conditions(query: Query) -> tuple[str, list[object]]:
-    told: list[tuple[str, object]] = [("n >= ?", query.start)]
+    told: list[tuple[str, object]] = [("n >= ?", query.start)] if query.start else []
     for column, value in (
         ("user", query.user),
         ("account", query.account),
@@ -205,7 +208,7 @@ def _conditions(query: Query) -> tuple[str, list[object]]:
     elif query.action:
         told.append(("kind = ?", query.action))
     if query.since_ns is not None:
-        told.append(("at >= ?", query.since_ns))
+        told.append(("at >= ?", min(query.since_ns, _LATEST)))
     if query.until_ns is not None:
-        told.append(("at < ?", query.until_ns))
-    return " AND ".join(text for text, _ in told), [value for _, value in told]
+        told.append(("at < ?", min(query.until_ns, _LATEST)))
+    return " AND ".join(text for text, _ in told) or "TRUE", [value for _, value in told]

@@ -23,6 +23,8 @@ KEY: Final = "audit.key"
 _ORIGIN: Final = "origin"
 #: The newest epoch whose key stands in the log.
 _ANNOUNCED: Final = "announced"
+#: The newest checkpoint's note, behind its size.
+_NEWEST: Final = "newest"
 _SEED: Final = "key/{:06}"
 _NAMED: Final = re.compile(r"hauberk/[0-9a-f]{16}\Z")
 
@@ -82,6 +84,30 @@ class KeyBook:
     def mark(self, epoch: int) -> None:
         """Note that the log tells of an epoch's key."""
         self._store.put(_ANNOUNCED, str(epoch).encode())
+
+    def remembered(self) -> str:
+        """Return the note of the largest checkpoint that was signed; empty where none was."""
+        record = self._store.get(_NEWEST)
+        return "" if record is None else record.value.decode().partition("\n")[2]
+
+    def remember(self, size: int, note: str) -> None:
+        """Remember the note of a checkpoint of so many records, unless a larger one is."""
+        while True:
+            record = self._store.get(_NEWEST)
+            if record is not None and int(record.value.partition(b"\n")[0]) >= size:
+                return
+            version = 0 if record is None else record.version
+            try:
+                self._store.put(_NEWEST, f"{size}\n{note}".encode(), version=version)
+            except StoreConflict:  # somebody else signed meanwhile
+                continue
+            return
+
+    def forget(self) -> None:
+        """Forget everything, so that another log begins with other keys."""
+        with self._store.transaction() as inside:
+            for name in [name for name, _ in inside.scan()]:
+                inside.delete(name)
 
     def _kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         record = self._store.get(name)

@@ -16,39 +16,25 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from hauberk.files import make_private_folder
-from hauberk_plugins.audit.disk import REAL, Disk
-from hauberk_plugins.audit.errors import AuditDamaged, AuditError, AuditUnwritable
-from hauberk_plugins.audit.levels import Levels, MissingHash
+from hauberk_plugins.audit.disk import REAL, Disk, sync_folder, write_all
+from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
+from hauberk_plugins.audit.group import Group, Ticket
+from hauberk_plugins.audit.levels import KEPT, Levels, MissingHash
 from hauberk_plugins.audit.merkle import HASH_BYTES, Frontier, leaf_hash
 from hauberk_plugins.audit.segments import Segment, segments
+from hauberk_plugins.audit.torn import Notice, TornTails
 
 #: A longer record is refused: it would be read into memory as a whole.
 MAX_LINE: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 _CHECK: Final = "look at it with `hauberk audit verify`"
-
-#: Makes the record of a torn tail: of its file, its length and its SHA-256.
-Notice: TypeAlias = Callable[[str, int, str], bytes]
-
-
-class _Ticket:
-    """Lines of one caller, on their way."""
-
-    __slots__ = ("error", "first", "lines")
-
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        self.lines = lines
-        self.first = -1
-        self.error: AuditError | None = None
 
 
 class LogFile:
@@ -58,7 +44,7 @@ class LogFile:
         folder: Made, 0700, where there is none.
         notice: Makes the record of a torn tail.
         begin: Makes the record that an empty log begins with.
-        trusted: How many of the hashes beside are known to be on the disk: of so many records, one
+        trusted: How many records were vouched for. Their hashes are known to be on the disk: one
             that has another hash was changed. What was written since the last power cut may lack.
         max_bytes: A segment that is larger is ended.
         disk: The operating system.
@@ -78,15 +64,12 @@ class LogFile:
         disk: Disk = REAL,
     ) -> None:
         self.folder = folder
-        self._notice = notice
+        self._torn = TornTails(folder, notice, disk)
         self._max_bytes = max_bytes
         self._disk = disk
-        self._mutex = threading.Lock()
-        self._turn = threading.Lock()
-        self._waiting: list[_Ticket] = []
+        self._group = Group(self._serve, lambda why: AuditUnwritable(folder, why, _CHECK))
         self.levels = Levels(folder, disk)
         self._trusted = trusted
-        self._notices: list[bytes] = []
         self._descriptor = -1
         self._frontier = Frontier()
         self._segment = Segment(0)
@@ -103,7 +86,7 @@ class LogFile:
                 self._load()
                 self._commit([])
                 if begin is not None and not self._frontier.size:
-                    self._commit([_Ticket([begin()])])
+                    self._commit([Ticket([begin()])])
         except BaseException:
             self.close()
             raise
@@ -127,17 +110,7 @@ class LogFile:
             if b"\n" in line or not 0 < len(line) <= MAX_LINE:
                 why = f"a record of {len(line)} bytes, or with a line break, is none"
                 raise AuditUnwritable(self.folder, why, "emit a shorter one")
-        ticket = _Ticket(lines)
-        with self._mutex:
-            self._waiting.append(ticket)
-        with self._turn:
-            if ticket.first < 0 and ticket.error is None:
-                with self._mutex:
-                    batch, self._waiting = self._waiting, []
-                self._serve(batch)
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.first
+        return self._group.append(lines)
 
     def state(self) -> Frontier:
         """Return the tree as it now stands, what other processes appended included.
@@ -145,20 +118,33 @@ class LogFile:
         Raises:
             AuditError: It cannot be read.
         """
-        with self._turn, self._locked():
+        with self._group.alone(), self._locked():
             self._commit([])
             return self._frontier.copy()
 
-    def rotate(self) -> None:
+    def rotate(self, is_over: Callable[[bytes], bool] = lambda _: True) -> None:
         """End the segment; the next record begins another.
 
+        Args:
+            is_over: Whether it is to be ended, by its first record.
+
         Raises:
-            AuditUnwritable: There is no room for it.
+            AuditError: It cannot be ended.
         """
-        with self._turn, self._locked():
+        with self._group.alone(), self._locked():
             self._commit([])
-            if self._frontier.size > self._segment.first:
+            first = self._segment.first
+            if self._frontier.size > first and is_over(self.first_line(first)):
                 self._begin(Segment(self._frontier.size))
+
+    def first_line(self, segment: int) -> bytes:
+        """Return the first record of the segment that begins with a record, or nothing.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with (self.folder / Segment(segment).name).open("rb") as file:
+            return file.readline(MAX_LINE + 1).rstrip(b"\n")
 
     def close(self) -> None:
         """Close its files."""
@@ -169,19 +155,9 @@ class LogFile:
                     self._disk.close(descriptor)
         self._descriptor = self._lock = -1
 
-    def _serve(self, batch: Sequence[_Ticket]) -> None:
-        """Append what several callers want, and tell each."""
-        try:
-            with self._locked():
-                self._commit(batch)
-        except AuditError as error:
-            for ticket in batch:
-                ticket.error = error
-        except BaseException as error:
-            # Whatever it is, nobody who waits may be told that it is durable.
-            for ticket in batch:
-                ticket.error = AuditUnwritable(self.folder, type(error).__name__, _CHECK)
-            raise
+    def _serve(self, batch: Sequence[Ticket]) -> None:
+        with self._locked():
+            self._commit(batch)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -200,13 +176,20 @@ class LogFile:
     def _load(self) -> None:
         """Find the last segment, and the tree up to it."""
         found = segments(self.folder)
+        self._torn.find()
         if not found:
+            if self._trusted:
+                why = f"no record is there, and {self._trusted} were vouched for"
+                raise AuditDamaged(self.folder, why, _CHECK)
             self._begin(Segment(0))
             return
         if found[0].first != 0:
             raise AuditDamaged(self.folder / Segment(0).name, "it is not there", _CHECK)
+        size = found[-1].first
         try:
-            self._frontier = Frontier.of(found[-1].first, self.levels.get)
+            if any(self.levels.count(level) < size >> level for level in KEPT if size >> level):
+                raise MissingHash(0, size)
+            self._frontier = Frontier.of(size, self.levels.get)
         except MissingHash:
             self._rebuild(found)
             return
@@ -235,27 +218,26 @@ class LogFile:
         if self._descriptor >= 0:
             self._disk.close(self._descriptor)
         self._descriptor, self._segment, self._offset = descriptor, segment, 0
-        folder = self._disk.open(str(self.folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._disk.fsync(folder)
-        finally:
-            self._disk.close(folder)
+        sync_folder(self._disk, self.folder)
 
-    def _commit(self, batch: Sequence[_Ticket]) -> None:
+    def _commit(self, batch: Sequence[Ticket]) -> None:
         """Under the lock: read on, then append."""
         self._read_on()
         while (after := Segment(self._frontier.size)) != self._segment and self._exists(after):
             self._open(after)
             self._read_on()
-        lines = [*self._notices, *(line for ticket in batch for line in ticket.lines)]
+        self._refuse_removed()
+        torn = self._torn.records()
+        lines = [*torn, *(line for ticket in batch for line in ticket.lines)]
         if not lines:
             self._flush_levels()
             return
         if self._offset >= self._max_bytes:
             self._begin(Segment(self._frontier.size))
-        first = self._frontier.size + len(self._notices)
+        first = self._frontier.size + len(torn)
         self._write(b"".join(line + b"\n" for line in lines))
-        self._notices = []
+        if torn:
+            self._torn.recorded()
         for line in lines:
             self._grow(leaf_hash(line), is_known=False)
         for ticket in batch:
@@ -287,22 +269,24 @@ class LogFile:
 
     def _put_aside(self, torn: bytes) -> None:
         """Keep a torn tail elsewhere, and cut it off."""
-        digest = sha256(torn).hexdigest()
-        name = f"torn-{self._frontier.size:015}-{digest[:16]}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = self._disk.open(str(self.folder / name), flags, 0o600)
-        try:
-            _write_all(self._disk, descriptor, torn)
-            self._disk.fsync(descriptor)
-        finally:
-            self._disk.close(descriptor)
+        self._torn.keep(torn, self._frontier.size)
         self._disk.ftruncate(self._descriptor, self._offset)
         self._disk.fdatasync(self._descriptor)
-        self._notices.append(self._notice(name, len(torn), digest))
+
+    def _refuse_removed(self) -> None:
+        """Whoever writes to a file that was taken away writes where nobody will read it."""
+        path, ours = self.folder / self._segment.name, self._disk.fstat(self._descriptor)
+        try:
+            stands = self._disk.stat(str(path))
+        except FileNotFoundError:
+            stands = None
+        if stands is None or (stands.st_dev, stands.st_ino) != (ours.st_dev, ours.st_ino):
+            why = "it was removed or replaced while the log was open"
+            raise AuditDamaged(path, why, "restart, and see what the start says")
 
     def _write(self, data: bytes) -> None:
         try:
-            _write_all(self._disk, self._descriptor, data)
+            write_all(self._disk, self._descriptor, data)
             self._disk.fdatasync(self._descriptor)
         except BaseException:
             # Where even this fails, whoever comes next finds a torn tail, or lines that nobody
@@ -318,7 +302,8 @@ class LogFile:
         row = self.levels.row(0, first, len(lines))
         for index, line in enumerate(lines):
             leaf, noted = leaf_hash(line), row[index * HASH_BYTES : (index + 1) * HASH_BYTES]
-            if first + index < self._trusted and noted and noted != leaf:
+            is_noted = len(noted) == HASH_BYTES  # else it was cut off, and is made again
+            if first + index < self._trusted and is_noted and noted != leaf:
                 path = self.folder / self._segment.name
                 raise AuditDamaged(path, f"record {first + index} was changed", _CHECK)
             self._grow(leaf, is_known=noted == leaf)
@@ -337,15 +322,6 @@ class LogFile:
     def _is_ended(self) -> bool:
         """Whether a later segment is there: then nobody was writing to this one."""
         return any(segment > self._segment for segment in segments(self.folder))
-
-
-def _write_all(disk: Disk, descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        written = disk.write(descriptor, left)
-        if not written:
-            raise OSError(errno.EIO, "nothing was written")
-        left = left[written:]
 
 
 def _unwritable(path: Path, error: OSError) -> AuditUnwritable:

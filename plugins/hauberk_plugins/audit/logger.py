@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
-
 from hauberk.errors import HauberkError
-from hauberk.files import read_private, write_private
+from hauberk.files import write_private
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.disk import REAL, Disk
-from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
+from hauberk_plugins.audit.errors import AuditUnwritable
+from hauberk_plugins.audit.index import Index, Query
 from hauberk_plugins.audit.keybook import BEGIN, KEY, KeyBook
-from hauberk_plugins.audit.levels import MissingHash
 from hauberk_plugins.audit.logfile import LogFile
-from hauberk_plugins.audit.merkle import root
-from hauberk_plugins.audit.note import (
-    MAX_BYTES,
-    NoteError,
-    VerifierKey,
-    read_note,
-    sign_note,
+from hauberk_plugins.audit.note import NoteError, VerifierKey, sign_note
+from hauberk_plugins.audit.record import Record, epoch_ns, line, nanoseconds, read_line
+from hauberk_plugins.audit.trust import (
+    CHECKPOINT,
+    Signed,
+    left,
+    refuse_foreign,
+    refuse_other,
+    remembered,
 )
-from hauberk_plugins.audit.record import line
 
-CHECKPOINT: Final = "checkpoint"
 #: The source of the log's own records.
 _SOURCE: Final = "audit"
 #: So many records may wait to be written with others; more are refused.
 MAX_PENDING: Final = 10_000
-
-
-@frozen
-class Signed:
-    """A checkpoint and its note."""
-
-    checkpoint: Checkpoint
-    note: str
 
 
 class AuditLogger:
@@ -51,6 +42,7 @@ class AuditLogger:
         keys: What signs checkpoints; `None` where nothing does, so that nothing vouches for it.
         wall_ns: The wall clock.
         max_bytes: As `LogFile`.
+        max_age_s: A file whose first record is older is ended, when somebody calls `rotate`.
         disk: The operating system.
 
     Raises:
@@ -65,32 +57,46 @@ class AuditLogger:
         wall_ns: Callable[[], int],
         *,
         max_bytes: int = 64 << 20,
+        max_age_s: float = 30 * 86_400,
         disk: Disk = REAL,
     ) -> None:
         self._folder = folder
+        self._max_age_ns = int(max_age_s * 1e9)
+        #: Records that found no place among those that wait, since the last that was written.
+        self._lost = 0
         self._keys = keys
         self._wall_ns = wall_ns
         self._pending: list[bytes] = []
         self._lock = threading.Lock()
         self._last: Signed | None = None
+        points: list[tuple[str, Checkpoint]] = []
         if keys is not None:
-            self._last = self._kept(keys)
-        trusted = self._last.checkpoint.size if self._last else 0
+            if (last := left(folder, keys)) is not None:
+                self._last = last
+                points.append(("its checkpoint", last.checkpoint))
+            if (newest := remembered(keys)) is not None:
+                points.append(("the checkpoint that is remembered of it", newest))
         self._log = LogFile(
             folder,
             self._torn,
-            begin=self._begin,
-            trusted=trusted,
+            begin=None if points else self._begin,
+            trusted=max((point.size for _, point in points), default=0),
             max_bytes=max_bytes,
             disk=disk,
         )
         try:
-            if self._last is not None:
-                self._check(self._last.checkpoint)
+            refuse_other(self._log, points)
+            if keys is not None:
+                refuse_foreign(self._log, keys.signer(0).verifier)
             self._announce()
         except BaseException:
             self._log.close()
             raise
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder
 
     @property
     def size(self) -> int:
@@ -108,14 +114,8 @@ class AuditLogger:
         Raises:
             AuditError: It is not in the log.
         """
-        with self._lock:
-            waiting, self._pending = self._pending, []
-        try:
+        with self._taken() as waiting:
             return self._log.append([*waiting, *lines]) + len(waiting)
-        except BaseException:
-            with self._lock:
-                self._pending = waiting + self._pending
-            raise
 
     def log_later(self, line: bytes) -> None:
         """Record what may wait for others; `flush` or the next `log` writes it.
@@ -125,9 +125,18 @@ class AuditLogger:
         """
         with self._lock:
             if len(self._pending) >= MAX_PENDING:
+                self._lost += 1
                 why = f"{MAX_PENDING} records wait to be written"
                 raise AuditUnwritable(self._folder, why, "look at the disk")
             self._pending.append(line)
+
+    def log_own(self, kind: str, fields: Mapping[str, Any]) -> int:
+        """Record what concerns the log itself; return its index when it is durable.
+
+        Raises:
+            AuditError: It is not in the log.
+        """
+        return self.log(line(kind, self._wall_ns(), _SOURCE, fields))
 
     def log_action(self, user: str, action: str, details: Mapping[str, Any] | None = None) -> int:
         """Record what somebody did; return its index when it is durable.
@@ -135,8 +144,7 @@ class AuditLogger:
         Raises:
             AuditError: It is not in the log.
         """
-        fields = {"user": user, **(details or {})}
-        return self.log(line(action, self._wall_ns(), _SOURCE, fields))
+        return self.log_own(action, {**(details or {}), "user": user})
 
     def flush(self) -> None:
         """Make durable what waits.
@@ -144,16 +152,51 @@ class AuditLogger:
         Raises:
             AuditError: It still waits.
         """
-        with self._lock:
-            waiting, self._pending = self._pending, []
-        if not waiting:
-            return
-        try:
-            self._log.append(waiting)
-        except BaseException:
-            with self._lock:
-                self._pending = waiting + self._pending
-            raise
+        with self._taken() as waiting:
+            if waiting:
+                self._log.append(waiting)
+
+    def rotate(self) -> None:
+        """End the file of the log that is written to, if its first record is old enough.
+
+        Raises:
+            AuditError: It cannot be ended.
+        """
+        latest = self._wall_ns() - self._max_age_ns
+
+        def is_over(first: bytes) -> bool:
+            record = read_line(first)
+            at = None if record is None else nanoseconds(record.at)
+            return at is not None and at <= latest
+
+        self._log.rotate(is_over)
+
+    def get_user_actions(
+        self, user: str, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Record]:
+        """Return what a user did, oldest first, in time proportional to the answer.
+
+        Args:
+            user: Who.
+            start: From when on, with its time zone.
+            end: Before when, likewise.
+
+        Raises:
+            AuditError: What waits to be written cannot be.
+        """
+        self.flush()
+        since, until = (None if at is None else epoch_ns(at) for at in (start, end))
+        with closing(Index(self._folder)) as index:
+            query = Query(user=user, since_ns=since, until_ns=until)
+            return [record for _, record in index.find(query)]
+
+    def check(self, who: str, checkpoint: Checkpoint) -> None:
+        """Compare it with a checkpoint, its signature checked, that somebody else has.
+
+        Raises:
+            AuditDamaged: It is not the log that was seen.
+        """
+        refuse_other(self._log, [(who, checkpoint)])
 
     def seal(self) -> Signed | None:
         """Sign a checkpoint of all there is; the one there is where nothing was added.
@@ -179,6 +222,7 @@ class AuditLogger:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise AuditUnwritable(self._folder / CHECKPOINT, why, "look at the disk") from error
+        self._keys.remember(made.size, note)
         self._last = Signed(made, note)
         return self._last
 
@@ -203,37 +247,20 @@ class AuditLogger:
             self.seal()
         self._log.close()
 
-    def _kept(self, keys: KeyBook) -> Signed | None:
-        """Read the checkpoint that was left; it must be of one of the keys."""
-        path = self._folder / CHECKPOINT
+    @contextmanager
+    def _taken(self) -> Iterator[list[bytes]]:
+        """Yield what waits, to be written; where that fails, it waits on."""
+        with self._lock:
+            waiting, self._pending = self._pending, []
+            lost, self._lost = self._lost, 0
+        told = [line("audit.lost", self._wall_ns(), _SOURCE, {"records": lost})] if lost else []
         try:
-            note = read_private(path, MAX_BYTES).decode()
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise NoteError(f"{path}: it is no text: it was changed") from None
-        read = read_note(note)
-        epoch, _ = keys.current()
-        known = [keys.signer(number).verifier for number in range(epoch + 1)]
-        if not read.signed_by(known):
-            raise NoteError(
-                f"{path}: none of this log's keys signed it: it was forged, or is another's"
-            )
-        return Signed(Checkpoint.parse(read.text), note)
-
-    def _check(self, checkpoint: Checkpoint) -> None:
-        """The hashes beside must lead to the checkpoint's root."""
-        size = self._log.size
-        if size < checkpoint.size:
-            why = f"it holds {size} records, and its checkpoint {checkpoint.size}"
-            raise AuditDamaged(self._folder, why, "look at it with `hauberk audit verify`")
-        try:
-            found = root(checkpoint.size, self._log.levels.get)
-        except MissingHash:  # made again from the lines: verifying tells
-            return
-        if found != checkpoint.root:
-            why = "its hashes do not lead to the root of its checkpoint"
-            raise AuditDamaged(self._folder, why, "look at it with `hauberk audit verify`")
+            yield [*waiting, *told]
+        except BaseException:
+            with self._lock:
+                self._pending = waiting + self._pending
+                self._lost += lost
+            raise
 
     def _announce(self) -> None:
         """Tell in the log of every epoch that it may not tell of yet."""
@@ -241,7 +268,7 @@ class AuditLogger:
             return
         for epoch, key, certified in self._keys.unannounced():
             fields = {"epoch": epoch, "key": str(key), "certified": certified}
-            self.log(line(KEY, self._wall_ns(), _SOURCE, fields))
+            self.log_own(KEY, fields)
             self._keys.mark(epoch)
 
     def _begin(self) -> bytes:

@@ -18,7 +18,8 @@ HASH_BYTES: Final = 32
 #: More leaves than any log has.
 MAX_SIZE: Final = 1 << 62
 #: So many leaves at once make a subtree of their own.
-_ROW: Final = 256
+_ROW_LEVEL: Final = 8
+_ROW: Final = 1 << _ROW_LEVEL
 
 #: From level and place to the hash of the complete subtree there.
 Reader: TypeAlias = Callable[[int, int], bytes]
@@ -70,12 +71,19 @@ class Frontier:
         self.size += 1
         return completed
 
-    def extend(self, leaves: Sequence[bytes]) -> None:
-        """Add many leaves' hashes; quicker than one by one, and tells nothing of subtrees."""
+    def extend(self, leaves: Sequence[bytes], rows: list[bytes] | None = None) -> None:
+        """Add many leaves' hashes; quicker than one by one.
+
+        Args:
+            leaves: Their hashes.
+            rows: Takes the hashes of the subtrees of 256 leaves that are completed.
+        """
         at = 0
         while at < len(leaves):
             if self.size % _ROW or len(leaves) - at < _ROW:
-                self.append(leaves[at])
+                completed = self.append(leaves[at])
+                if rows is not None and len(completed) > _ROW_LEVEL:
+                    rows.append(completed[_ROW_LEVEL][1])
                 at += 1
                 continue
             row = leaves[at : at + _ROW]
@@ -84,6 +92,8 @@ class Frontier:
                     sha256(b"\x01" + left + right).digest()
                     for left, right in zip(row[::2], row[1::2], strict=True)
                 ]
+            if rows is not None:
+                rows.append(row[0])
             node, size = row[0], self.size // _ROW
             while size & 1:
                 node = node_hash(self._edge.pop(), node)

@@ -19,13 +19,14 @@ from hauberk.hooks import Plugin, blocking, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.records import Event, Severity
 from hauberk.written import Written
-from hauberk_plugins.audit.checkpoint import Checkpoint
-from hauberk_plugins.audit.errors import AuditDamaged
+from hauberk_plugins.audit.disk import set_aside
+from hauberk_plugins.audit.errors import AuditUnwritable
 from hauberk_plugins.audit.keybook import KeyBook
-from hauberk_plugins.audit.logger import AuditLogger, Signed
-from hauberk_plugins.audit.note import NoteError, read_note
+from hauberk_plugins.audit.logger import AuditLogger
 from hauberk_plugins.audit.record import event_line
+from hauberk_plugins.audit.trust import Signed, left
 from hauberk_plugins.audit.witness import FileWitness, HttpWitness, Witness, WitnessFailed
+from hauberk_plugins.audit.witnesses import Witnesses
 
 log = logging.getLogger("hauberk.audit")
 
@@ -37,6 +38,8 @@ _MAY_WAIT: Final = frozenset(
 _READING: Final = frozenset({"read", "public"})
 #: How long what may wait does so.
 _WAIT_S: Final = 0.1
+#: How long a stop waits for what is being written.
+_STOP_S: Final = 5.0
 
 
 @frozen
@@ -45,12 +48,14 @@ class AuditConfig:
 
     Attributes:
         max_file_mb: A file of the log that is larger is ended, and the next begun.
+        max_file_days: So is one whose first record is older.
         checkpoint_s: How often what was appended is vouched for by a checkpoint.
         witnesses: Where the newest checkpoint is kept besides: `file:PATH`, best on another mount,
             or a URL that takes it by POST.
     """
 
     max_file_mb: int = field(default=64, validator=[validators.ge(1), validators.le(4_096)])
+    max_file_days: float = field(default=30.0, validator=[validators.gt(0), validators.le(36_500)])
     checkpoint_s: float = field(default=60.0, validator=[validators.ge(1), validators.le(86_400)])
     witnesses: tuple[str, ...] = ()
 
@@ -77,7 +82,7 @@ class AuditPlugin(Plugin):
         self._logger: AuditLogger | None = None
         self._stopping = threading.Event()
         self._waiting = threading.Event()
-        self._is_told = False
+        self._keeper: threading.Thread | None = None
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -91,22 +96,27 @@ class AuditPlugin(Plugin):
             raise ConfigError([context.problem((), "there is no state folder: set `state:`")])
         self.folder = context.state_dir / FOLDER
         self.keys = KeyBook(context.sealed, os.urandom) if context.has("sealed") else None
-        self.witnesses = [self._witness(where) for where in self._config.witnesses]
+        self.witnesses = Witnesses(
+            [self._witness(where) for where in self._config.witnesses], self._tell
+        )
         if context.is_resident:
             self.opened()
-            threading.Thread(target=self._keep, name="hauberk-audit", daemon=True).start()
+            self._keeper = threading.Thread(target=self._keep, name="hauberk-audit", daemon=True)
+            self._keeper.start()
 
     @hookimpl
     def on_stop(self) -> None:
         """Write what waits, vouch for it, close."""
         self._stopping.set()
         self._waiting.set()
+        if self._keeper is not None:
+            self._keeper.join(_STOP_S)
         with self._lock:
             logger, self._logger = self._logger, None
         if logger is not None:
             with suppress(HauberkError):
                 if (signed := logger.seal()) is not None:
-                    self._give(signed)
+                    self.witnesses.give(signed.note)
             logger.close()
 
     @blocking
@@ -141,20 +151,21 @@ class AuditPlugin(Plugin):
 
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
-        """Look at what vouches for the log."""
+        """Look at what vouches for the log; opens nothing, since that writes."""
         if self.keys is None:
             remedy = "list `encryption` and `storage` under `plugins:`"
             return (
                 Check("audit", WARN, "no key signs checkpoints: nothing vouches for it", remedy),
             )
         try:
-            logger = self.opened()
+            signed = left(self.folder, self.keys)
         except HauberkError as error:
             return (Check("audit", FAIL, str(error), "hauberk audit verify"),)
-        checks = [Check("audit", OK, f"{logger.size} records in {self.folder}")]
-        if not self.witnesses:
-            found = "no witness: a folder that is put back to an earlier day is not noticed"
-            checks.append(Check("audit witness", WARN, found, "name one in `audit.witnesses`"))
+        vouched = "no checkpoint yet" if signed is None else f"{signed.checkpoint.size} vouched for"
+        checks = [Check("audit", OK, f"{self.folder}: {vouched}")]
+        if not self.witnesses.all:
+            found = "none: a state folder that is put back to an earlier day is not noticed"
+            checks.append(Check("audit witness", OK, found))
         return tuple(checks)
 
     @hookimpl
@@ -178,9 +189,11 @@ class AuditPlugin(Plugin):
                     self.keys,
                     self._context.clock.wall_ns,
                     max_bytes=self._config.max_file_mb << 20,
+                    max_age_s=self._config.max_file_days * 86_400,
                 )
                 try:
-                    self._compare(logger)
+                    if self.keys is not None:
+                        self.witnesses.compare(logger, self.keys)
                 except BaseException:
                     logger.close()
                     raise
@@ -195,45 +208,42 @@ class AuditPlugin(Plugin):
         """
         signed = self.opened().seal()
         if signed is not None:
-            self._give(signed)
+            self.witnesses.give(signed.note)
         return signed
 
-    def _compare(self, logger: AuditLogger) -> None:
-        """Refuse a log that has fewer records than a witness has seen."""
-        if self.keys is None:
-            return
-        known = [self.keys.signer(n).verifier for n in range(self.keys.current()[0] + 1)]
-        for witness in self.witnesses:
-            note = witness.held()
-            if note is None:
-                continue
-            try:
-                read = read_note(note)
-                seen = Checkpoint.parse(read.text) if read.signed_by(known) else None
-            except NoteError as error:
-                raise WitnessFailed(
-                    witness.where, f"what it holds is no checkpoint: {error}"
-                ) from None
-            if seen is None:
-                raise WitnessFailed(witness.where, "it holds a checkpoint of another log")
-            if seen.size > logger.size:
-                why = f"it holds {logger.size} records, and witness {witness.where} saw {seen.size}"
-                raise AuditDamaged(self.folder, why, "look at it with `hauberk audit verify`")
+    def begin(self, reason: str, who: str) -> Path | None:
+        """Set the log aside, whatever is wrong with it, and begin another with keys of its own.
 
-    def _give(self, signed: Signed) -> None:
-        for witness in self.witnesses:
-            try:
-                witness.give(signed.note)
-            except WitnessFailed as error:
-                log.warning("%s", error)
-                if not self._is_told:
-                    self._is_told = True
-                    details = {"witness": error.where, "why": error.why}
-                    self._context.report(
-                        "A witness does not take checkpoints", Severity.MEDIUM, details
-                    )
-                return
-        self._is_told = False
+        Nothing else may have the log open.
+
+        Args:
+            reason: Why; recorded first in the other one, with what vouched for this one.
+            who: Who wants it.
+
+        Returns:
+            Where the log is now; `None` where none was there.
+
+        Raises:
+            HauberkError: It cannot be done; done again, it goes on.
+        """
+        fields = {"reason": reason, "by": who}
+        if self.keys is not None:
+            fields |= {"key": str(self.keys.signer(0).verifier), "note": self.keys.remembered()}
+        try:
+            aside = set_aside(self.folder, self._context.clock.wall_ns())
+        except OSError as error:
+            why = f"it cannot be set aside: {error.strerror or type(error).__name__}"
+            raise AuditUnwritable(self.folder, why, "look at the disk") from error
+        fields["aside"] = "" if aside is None else aside.name
+        if self.keys is not None:
+            self.keys.forget()
+        self.opened().log_own("audit.succeeds", fields)
+        self.seal()
+        return aside
+
+    def _tell(self, error: WitnessFailed) -> None:
+        details = {"witness": error.where, "why": error.why}
+        self._context.report("A witness does not take checkpoints", Severity.MEDIUM, details)
 
     def _witness(self, where: str) -> Witness:
         if where.startswith("file:"):
@@ -248,15 +258,17 @@ class AuditPlugin(Plugin):
         now = self._context.clock.monotonic_ns
         sealed_ns = now()
         every_ns = int(self._config.checkpoint_s * 1e9)
-        while not self._stopping.is_set():
+        while True:
             self._waiting.wait(self._config.checkpoint_s)
-            self._stopping.wait(_WAIT_S)
+            if self._stopping.wait(_WAIT_S):
+                return
             self._waiting.clear()
             try:
                 self.opened().flush()
                 if now() - sealed_ns >= every_ns:
                     sealed_ns = now()
                     self.seal()
+                    self.opened().rotate()
             except Exception as error:  # it waits on: whoever needs a permission is told why
                 log.warning("the audit log takes nothing: %s", safe_text(error))
                 self._waiting.set()

@@ -124,3 +124,8 @@ def nanoseconds(at: str) -> int | None:
     except ValueError:
         return None
     return int(seconds.total_seconds()) * 1_000_000_000 + int(match[2])
+
+
+def epoch_ns(at: datetime) -> int:
+    """Write a time, which has a time zone, as nanoseconds since the epoch."""
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1_000

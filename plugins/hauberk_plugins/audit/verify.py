@@ -12,84 +12,25 @@ by a witness, excludes that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
-
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.differences import Kind, differences
-from hauberk_plugins.audit.levels import Levels
+from hauberk_plugins.audit.findings import OF_LINES, Finding, Verified, What
+from hauberk_plugins.audit.levels import KEPT, STEP, Levels
 from hauberk_plugins.audit.merkle import HASH_BYTES, Frontier
 from hauberk_plugins.audit.segments import Segment, segments
 
 _CHUNK: Final = 1 << 20
 
 
-class What(StrEnum):
-    """What was found."""
-
-    CHANGED = "changed"
-    MISSING = "missing"
-    ADDED = "added"
-    MOVED = "moved"
-    TRUNCATED = "truncated"
-    ROLLED_BACK = "rolled back"
-    CHECKPOINT = "checkpoint"
-    WITNESS = "witness"
-    KEY = "key"
-    HASHES = "hashes"
-    TORN = "torn"
-    FILES = "files"
-
-
-@frozen
-class Finding:
-    """Something that is not as it was written.
-
-    Attributes:
-        what: What kind of thing.
-        text: A sentence for people.
-        index: Of the record in the log, from 0, where it is one.
-        file: The segment's name, where it is in one.
-        line: In that file, from 0.
-    """
-
-    what: What
-    text: str
-    index: int | None = None
-    file: str = ""
-    line: int | None = None
-
-
-@frozen
-class Verified:
-    """What came of it.
-
-    Attributes:
-        size: How many records are there.
-        root: The root of their tree.
-        vouched: How many of them the checkpoint vouches for.
-        findings: What is wrong; empty where nothing is.
-        cannot_exclude: What this verification cannot exclude, and why.
-    """
-
-    size: int
-    root: bytes = field(repr=False)
-    vouched: int
-    findings: tuple[Finding, ...]
-    cannot_exclude: tuple[str, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
-
-
 def verify(
-    folder: Path, checkpoint: Checkpoint | None, witnessed: Sequence[Checkpoint] = ()
+    folder: Path,
+    checkpoint: Checkpoint | None,
+    witnessed: Sequence[Checkpoint] = (),
+    remembered: Sequence[Checkpoint] = (),
 ) -> Verified:
     """Verify the log in a folder; changes nothing.
 
@@ -97,13 +38,15 @@ def verify(
         folder: The log's.
         checkpoint: Whose signature was checked; `None` where there is none.
         witnessed: What witnesses hold, their signatures checked.
+        remembered: What is remembered beside the keys: away from the log, but in the same state
+            folder, so that it is no witness.
 
     Raises:
         OSError: A file cannot be read.
     """
     levels = Levels(folder)
     try:
-        return _Verification(folder, levels, checkpoint, witnessed).run()
+        return _Verification(folder, levels, checkpoint, witnessed, remembered).run()
     finally:
         levels.close()
 
@@ -115,11 +58,13 @@ class _Verification:
         levels: Levels,
         checkpoint: Checkpoint | None,
         witnessed: Sequence[Checkpoint],
+        remembered: Sequence[Checkpoint],
     ) -> None:
         self._folder = folder
         self._levels = levels
         self._checkpoint = checkpoint
         self._witnessed = witnessed
+        self._remembered = remembered
         self._findings: list[Finding] = []
         self._places: list[Segment] = []
 
@@ -131,6 +76,7 @@ class _Verification:
         beside = lines
         at_mark: dict[int, tuple[bytes, bytes]] = {}
         is_beside_whole = True
+        rows: list[bytes] = []
         for leaves in self._leaves():
             row = self._levels.row(0, lines.size, len(leaves))
             noted = leaves if row == b"".join(leaves) else _cut(row)
@@ -143,22 +89,47 @@ class _Verification:
                 at_mark[mark] = (_extended(lines, leaves[:upto]), _extended(beside, noted[:upto]))
             if beside is not lines:
                 beside.extend(noted)
-            lines.extend(leaves)
+            lines.extend(leaves, rows)
         for point in self._points():
             self._compare(point, lines.size, at_mark.get(point.size))
         if is_beside_whole and beside.root != lines.root and not self._findings:
             self._name_lines(lines.size)
-        vouched = min(self._checkpoint.size, lines.size) if self._checkpoint else 0
+        self._look_beside(rows, lines.size)
+        vouched = min(max((point.size for point in self._own()), default=0), lines.size)
         return Verified(
             lines.size, lines.root, vouched, tuple(self._findings), self._cannot_exclude(lines.size)
         )
 
     def _points(self) -> list[Checkpoint]:
-        return [*self._witnessed, *([self._checkpoint] if self._checkpoint else [])]
+        return [*self._witnessed, *self._own()]
+
+    def _own(self) -> list[Checkpoint]:
+        return [*self._remembered, *([self._checkpoint] if self._checkpoint else [])]
+
+    def _look_beside(self, rows: list[bytes], size: int) -> None:
+        """See whether the hashes beside are there, and the upper ones what those below make."""
+        known = min(max((point.size for point in self._own()), default=0), size)
+        for level in KEPT:
+            due, there = known >> level, self._levels.count(level)
+            if there < due:
+                text = f"level-{level:02} has {there} hashes of {due}: the next start makes them"
+                self._add(Finding(What.HASHES, text, file=f"level-{level:02}"))
+        if self._findings:  # where lines were changed, so are the hashes over them
+            return
+        for level in KEPT[1:]:
+            made = rows[: known >> level]
+            if not made:
+                return
+            if self._levels.row(level, 0, len(made)) != b"".join(made):
+                text = f"level-{level:02} is not what the lines make: it was changed"
+                self._add(Finding(What.HASHES, text, file=f"level-{level:02}"))
+            rows = list(_rows_of(rows))
 
     def _compare(self, point: Checkpoint, size: int, roots: tuple[bytes, bytes] | None) -> None:
-        is_own = point is self._checkpoint
+        is_own = not any(point is one for one in self._witnessed)
         who = "the checkpoint" if is_own else "a witness"
+        if is_own and point is not self._checkpoint:
+            who = "the checkpoint that is remembered of it"
         if roots is None:
             what = What.TRUNCATED if is_own else What.ROLLED_BACK
             self._name_lines(min(size, point.size), quiet=True)
@@ -169,21 +140,19 @@ class _Verification:
         root, beside = roots
         if root == point.root:
             return
-        before = len(self._findings)
         if beside == point.root:
             self._name_lines(point.size)
-        if len(self._findings) == before:
-            text = (
-                f"the first {point.size} records are not those that {who} saw; the hashes kept "
-                "beside do not lead to its root either, so that no line can be named"
-            )
-            self._add(Finding(What.CHECKPOINT if is_own else What.ROLLED_BACK, text))
+            if any(finding.what in OF_LINES for finding in self._findings):
+                return
+        text = (
+            f"the first {point.size} records are not those that {who} saw; the hashes kept "
+            "beside do not lead to its root either, so that no line can be named"
+        )
+        self._add(Finding(What.CHECKPOINT if is_own else What.ROLLED_BACK, text))
 
     def _name_lines(self, size: int, *, quiet: bool = False) -> None:
         """Compare lines with the hashes beside, which are good, or the best there is."""
-        if any(
-            f.what in (What.CHANGED, What.MISSING, What.ADDED, What.MOVED) for f in self._findings
-        ):
+        if any(finding.what in OF_LINES for finding in self._findings):
             return
         found = [leaf for leaves in self._leaves() for leaf in leaves]
         noted = _cut(self._levels.row(0, 0, max(size, self._levels.count())))
@@ -214,14 +183,19 @@ class _Verification:
 
     def _cannot_exclude(self, size: int) -> tuple[str, ...]:
         told = []
-        if self._checkpoint is None:
+        vouched = max((point.size for point in self._own()), default=None)
+        if vouched is None:
             told.append("that anything was changed: there is no checkpoint of a known key")
-        elif size > self._checkpoint.size:
+        elif size > vouched:
             told.append(
-                f"that records from {self._checkpoint.size} on were changed: no checkpoint vouches "
-                "for them yet"
+                f"that records from {vouched} on were changed: no checkpoint vouches for them yet"
             )
-        if not self._witnessed:
+        if not self._witnessed and self._remembered:
+            told.append(
+                "that the whole state folder was put back to an earlier day: no witness holds a "
+                "checkpoint"
+            )
+        elif not self._witnessed:
             told.append(
                 "that the whole folder was put back to an earlier day, or the last records cut off "
                 "with their checkpoint: no witness holds a checkpoint"
@@ -259,6 +233,15 @@ def _extended(frontier: Frontier, leaves: Sequence[bytes]) -> bytes:
     copy = frontier.copy()
     copy.extend(leaves)
     return copy.root
+
+
+def _rows_of(rows: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the next kept level's hashes."""
+    width = 1 << STEP
+    for at in range(0, len(rows) - width + 1, width):
+        row = Frontier()
+        row.extend(rows[at : at + width])
+        yield row.root
 
 
 def _cut(row: bytes) -> list[bytes]:

@@ -76,10 +76,11 @@ class EncryptionPlugin(Plugin):
             withheld=self._withheld,
         )
 
-    def rewrap(self, source: WrappingKey) -> Path:
-        """Put the ring under another wrapping key; return the ring's file."""
+    def rewrap(self, source: WrappingKey, who: str) -> Path:
+        """Put the ring under another wrapping key, as somebody wants; return the ring's file."""
         if self._ring is None:
             raise MisuseError("there is no state folder to keep keys in")
+        self._context.emit("rewrapped", {"to": source.reference, "by": who})
         self._ring.rewrap(source)
         return self._ring.path
 

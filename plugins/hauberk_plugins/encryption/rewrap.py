@@ -40,7 +40,7 @@ def rewrap(  # noqa: D417 - options describe themselves
     config = _config(key, passphrase, command)
     with started(options.config, "encryption") as running:
         target = _asked() if config is None else running.plugin.source_of(config)
-        ring = running.plugin.rewrap(target)
+        ring = running.plugin.rewrap(target, options.require("vault.rotate"))
     section = {"passphrase": "prompt"} if config is None else config.section()
     document = {"ring": str(ring), "section": {"encryption": section}}
     return Answer(document, _told(str(ring), section))

@@ -8,6 +8,7 @@ unevenly within one cell, and never by more than that cell held.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define
@@ -38,6 +39,21 @@ class Counters:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    def dump(self) -> dict[str, list[float]]:
+        """Return the counts, as JSON has them."""
+        return {key: [one.cell, one.now, one.before] for key, one in self._counts.items()}
+
+    def load(self, counts: Mapping[str, Sequence[float]]) -> None:
+        """Take counts in place of those there are.
+
+        Raises:
+            TypeError, ValueError: They are none.
+        """
+        self._counts = OrderedDict(
+            (key, _Count(int(cell), float(now), float(before)))
+            for key, (cell, now, before) in counts.items()
+        )
 
     def add(self, key: str, now_ns: int, amount: float = 1) -> float:
         """Count something; return what counts now.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import frozen
@@ -56,6 +57,20 @@ class _Watched:
         self.alerting: OrderedDict[str, None] = OrderedDict()
         #: Of each user, from where he has come.
         self.seen: OrderedDict[str, set[str]] = OrderedDict()
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "counts": self.counts.dump(),
+            "among": self.among.dump(),
+            "alerting": list(self.alerting),
+            "seen": {user: sorted(sources) for user, sources in self.seen.items()},
+        }
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        self.counts.load(kept["counts"])
+        self.among.load(kept["among"])
+        self.alerting = OrderedDict.fromkeys(kept["alerting"])
+        self.seen = OrderedDict((user, set(sources)) for user, sources in kept["seen"].items())
 
     def take(self, event: Event, fields: Mapping[str, Any], now_ns: int) -> Alert | None:
         rule = self.rule
@@ -123,6 +138,22 @@ class SecurityMonitor:
     def rules(self) -> tuple[Rule, ...]:
         """The rules."""
         return tuple(watched.rule for watched in self._watched)
+
+    def watches(self, kind: str) -> bool:
+        """Whether a rule counts events of a kind."""
+        return bool(self._of(kind))
+
+    def dump(self) -> dict[str, Any]:
+        """Return what was counted by the names of the rules, as JSON has it."""
+        with self._lock:
+            return {watched.rule.name: watched.dump() for watched in self._watched}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Take what was counted before in place of what is; of a rule that cannot be read, none."""
+        with self._lock:
+            for watched in self._watched:
+                with suppress(KeyError, TypeError, ValueError, AttributeError):
+                    watched.load(kept[watched.rule.name])
 
     def observe(self, event: Event, now_ns: int) -> list[Alert]:
         """Count an event; return what is an alert by it: once an episode.

@@ -26,9 +26,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         name="failed-logins-of-a-user",
         title="Many failed logins of one user",
-        on=("login.denied",),
+        # `login.denied` names no user: what was typed as a name may be a password. This names one
+        # that there is. What comes too soon is not looked at, so that few are many.
+        on=("auth.refused",),
         per=Per.USER,
-        threshold=10,
+        threshold=5,
         window_s=15 * _MINUTE,
     ),
     Rule(
@@ -86,7 +88,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         name="revoked-key",
         title="The exchange does not know a key any more",
-        on=("answer.revoked",),
+        on=("answer.revoked", "answer.unauthorized"),
         per=Per.ACCOUNT,
         threshold=3,
         window_s=5 * _MINUTE,
@@ -111,7 +113,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         name="data-access",
         title="Much is read out of the vault",
-        on=("vault.get", "storage.revealed"),
+        on=("storage.vault.revealed",),
         per=Per.USER,
         threshold=20,
         window_s=10 * _MINUTE,

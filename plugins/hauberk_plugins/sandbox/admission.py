@@ -8,6 +8,7 @@ from attrs import define, field
 
 from hauberk_plugins.sandbox import wire
 from hauberk_plugins.sandbox.accounts import Account
+from hauberk_plugins.sandbox.emergency import expire
 from hauberk_plugins.sandbox.endpoints import BY_ROUTE, Endpoint
 from hauberk_plugins.sandbox.parameters import NO_PARAMETERS, Parameters
 from hauberk_plugins.sandbox.signatures import SIGNED_PARAMETERS, check_signature, check_time
@@ -56,6 +57,7 @@ def admit(state: ExchangeState, visit: Visit) -> Json:
             404, wire.UNKNOWN_ENDPOINT, f"Path {call.path}, Method {call.method} is invalid"
         )
     asked = _authenticate(state, visit, endpoint)
+    expire(state, asked.now_ms)
     state.engine.match(asked.now_ms)
     if endpoint.places_order:
         visit.headers |= gate.charge_order(call.ip, asked.account.name, visit.now_ns)

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from hauberk_plugins.sandbox import orders, wire
+from hauberk_plugins.sandbox import emergency, orders, wire
 from hauberk_plugins.sandbox.accounts import Permission, Withdrawal
 from hauberk_plugins.sandbox.market import SymbolRules, money
 from hauberk_plugins.sandbox.parameters import Parameters
@@ -194,6 +194,12 @@ TABLE: Final = (
         (*_ORDER_NAMES, "newClientOrderId"),
     ),
     Endpoint("DELETE", "/api/v3/openOrders", 1, orders.cancel_all, _TRADE, ("symbol",)),
+    # Of Binance's USDⓈ-M futures; here they are for the same orders.
+    Endpoint("DELETE", "/fapi/v1/allOpenOrders", 1, emergency.cancel_all, _TRADE, ("symbol",)),
+    Endpoint(
+        "POST", "/fapi/v1/countdownCancelAll", 10, emergency.count_down, _TRADE,
+        ("symbol", "countdownTime"),
+    ),
     # 600 of the account's own weight on the real exchange, which counts /sapi apart.
     Endpoint(
         "POST", "/sapi/v1/capital/withdraw/apply", 1, withdraw, _WITHDRAW,

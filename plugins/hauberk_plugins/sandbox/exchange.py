@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from hauberk.secret import Secret
 from hauberk_plugins.sandbox.accounts import DEFAULT_BALANCES, Account, Permission, Withdrawal
 from hauberk_plugins.sandbox.admission import Visit, admit
+from hauberk_plugins.sandbox.emergency import expire
 from hauberk_plugins.sandbox.gate import DEFAULT_ORDER_LIMITS, DEFAULT_WEIGHT_LIMIT, Gate
 from hauberk_plugins.sandbox.limits import Bans, Limit
 from hauberk_plugins.sandbox.market import DEFAULT_SYMBOLS, Market, SymbolRules
@@ -223,8 +224,14 @@ class SandboxExchange:
     def orders(self, account: str = "main") -> tuple[Order, ...]:
         """Return copies of an account's orders, closed ones first."""
         with self._lock:
+            expire(self._state, self._wall_ns() // 1_000_000)
             blotter = self._state.engine.blotter(self._state.accounts[account])
             return tuple(evolve(order) for order in blotter)
+
+    def timers(self, account: str = "main") -> dict[str, int]:
+        """Return when an account's orders will be cancelled, by symbol: milliseconds."""
+        with self._lock:
+            return self._state.timers.of(account)
 
     def free(self, asset: str, account: str = "main") -> Decimal:
         """Return what an account can spend of an asset."""

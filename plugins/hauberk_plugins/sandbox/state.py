@@ -12,6 +12,7 @@ from hauberk_plugins.sandbox.market import Market
 from hauberk_plugins.sandbox.matching import MatchingEngine
 from hauberk_plugins.sandbox.parameters import Parameters
 from hauberk_plugins.sandbox.signatures import KeyRegister
+from hauberk_plugins.sandbox.timers import Timers
 
 
 @define
@@ -23,6 +24,7 @@ class ExchangeState:
     gate: Gate
     keys: KeyRegister
     accounts: dict[str, Account] = field(factory=dict)
+    timers: Timers = field(factory=Timers)
     withdrawals: deque[Withdrawal] = field(factory=lambda: deque(maxlen=10_000))
     withdrawn: int = 0
 

@@ -49,7 +49,8 @@ def put(name: str, /, *, options: Options = Options()) -> Answer:  # noqa: B008,
         name: Any text.
     """
     value = Prompts().content(f"value of {name!a}", MAX_BYTES)
-    with _records(options) as records:
+    with _records(options) as (records, running):
+        tell(running, options, "vault.write", "vault.put", {"name": name})
         version = records.put(name, value.reveal())
     told = "kept" if version == 1 else f"kept, in place of version {version - 1}"
     return Answer({"name": name, "version": version}, f"{shown(name)}: version {version} is {told}")
@@ -72,7 +73,9 @@ def get(  # noqa: D417
         name: As it was put.
         reveal: Print the value itself.
     """
-    with _records(options) as records:
+    with _records(options) as (records, running):
+        if reveal:
+            tell(running, options, "vault.read", "vault.revealed", {"name": name})
         record, written = records.get(name), _date(records.written_ns(name))
     if record is None:
         return Answer({"name": name, "version": 0}, f"{shown(name)}: {_NOT_HERE}", ok=False)
@@ -99,7 +102,7 @@ def list_(prefix: str = "", /, *, options: Options = Options()) -> Answer:  # no
     Args:
         prefix: What the names begin with.
     """
-    with _records(options) as records:
+    with _records(options) as (records, _):
         found = [
             {"name": name, "version": version, "written_at": _date(written_ns)}
             for name, version, written_ns in records.written(prefix)
@@ -116,7 +119,8 @@ def delete(name: str, /, *, options: Options = Options()) -> Answer:  # noqa: B0
     Args:
         name: As it was put.
     """
-    with _records(options) as records:
+    with _records(options) as (records, running):
+        tell(running, options, "vault.write", "vault.delete", {"name": name})
         record = records.get(name)
         if record is not None:  # else no transaction, which would claim a store that is empty
             with records.transaction() as inside:
@@ -147,6 +151,7 @@ def rotate(*, keep: bool = False, options: Options = Options()) -> Answer:  # no
         if running.provider("vault") is None:
             raise VaultMissing
         others = sorted(running.granted("vault") - {_NAME})
+        tell(running, options, "vault.rotate", "vault.rotate", {"keep": keep})
         rotation = _rotation(running, retires=not (keep or others))
         with progress(rotation.begin(), "sealing", _AGAIN) as show:
             for to_look_at in rotation.steps():
@@ -207,9 +212,16 @@ def shown(name: str) -> str:
 
 
 @contextmanager
-def _records(options: Options) -> Iterator[SealedStore]:
+def _records(options: Options) -> Iterator[tuple[SealedStore, Started]]:
     with started(options.config, _NAME) as running:
-        yield running.plugin.sealed.scoped(NAMESPACE)
+        yield running.plugin.sealed.scoped(NAMESPACE), running
+
+
+def tell(
+    running: Started, options: Options, capability: str, kind: str, fields: dict[str, Any]
+) -> None:
+    """Tell the recorders what is to be done, and by whom."""
+    running.plugin.tell(kind, {**fields, "by": options.require(capability)})
 
 
 def _text(value: bytes) -> str | None:

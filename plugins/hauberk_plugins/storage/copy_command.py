@@ -42,6 +42,8 @@ def copy(  # noqa: D417
         with closing(running.plugin.stores_of(section)) as target:
             if target.where == here:
                 raise InvalidValue(f"{here} is where the records are already")
+            fields = {"from": here, "to": target.where, "by": options.require("vault.write")}
+            running.plugin.tell("copied", fields)
             copying = running.plugin.copying(target)
             with progress(copying.begin(), "copying", _AGAIN) as show:
                 for left in copying.steps():

@@ -14,5 +14,7 @@
 - `server_time`: the endpoint that tells the exchange's time; `key_check`: a request that tells
   whether a key works, and changes nothing, and `good`, what a good answer says, where errors come
   with HTTP status 200 too;
+- `emergency`: what cancels every order at once, and timers that do when nobody renews them, for the
+  kill switch alone; see `emergency.py`;
 - `signing`, `limits` and `orders`: for the plugins `signing`, `throttle` and `policy` to interpret.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hauberk.request import Operation
 from hauberk_plugins.venues.answers import SAID, Answers
 from hauberk_plugins.venues.checks import Checks, frozen_deeply
+from hauberk_plugins.venues.emergency import check_cancels, read_emergency
 from hauberk_plugins.venues.endpoints import Endpoint, alike, read_endpoint
 from hauberk_plugins.venues.envelope import EnvelopeForm
 from hauberk_plugins.venues.patterns import GRAVEST, Patterns, read_pattern
@@ -23,6 +24,7 @@ _REQUIRED: Final = ("name", "base_urls", "operations")
 _KEYS: Final = (
     *_REQUIRED,
     *("body", "sorted", "envelope", "adds", "errors", "server_time", "key_check"),
+    "emergency",
     *_OPEN,
 )
 _ADDS: Final = ("params", "headers", "credential_headers")
@@ -102,6 +104,7 @@ def parse_venue(document: Document) -> VenueFile:
     if not checks.problems:
         _check_named(checks, venue)
         _check_places(checks, venue)
+        check_cancels(checks, venue)
     checks.done()
     return venue
 
@@ -232,6 +235,8 @@ def _sections(checks: Checks, top: dict[str, Any]) -> dict[str, Any]:
         sections["errors"] = top["errors"]
     if "server_time" in top:
         sections["server_time"] = _server_time(checks, top["server_time"])
+    if "emergency" in top:
+        sections["emergency"] = read_emergency(checks, top["emergency"])
     if "key_check" in top:
         sections["key_check"] = _key_check(checks, top["key_check"])
     return {key: frozen_deeply(section) for key, section in sections.items()}

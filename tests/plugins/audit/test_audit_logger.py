@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,11 +12,11 @@ from hauberk.secret import Secret
 from hauberk.testing.ports import MemoryStore
 from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
 from hauberk_plugins.audit.examine import examine, lines
+from hauberk_plugins.audit.findings import What
 from hauberk_plugins.audit.keybook import KeyBook
 from hauberk_plugins.audit.logger import MAX_PENDING, AuditLogger
 from hauberk_plugins.audit.note import NoteError, SignerKey, sign_note
 from hauberk_plugins.audit.record import line, read_line
-from hauberk_plugins.audit.verify import What
 
 FORGED = Secret(bytes(32))
 NOW = 1_700_000_000_123_456_789
@@ -60,6 +61,21 @@ def test_what_is_logged_is_vouched_for_once_it_is_closed(tmp_path, book):
     verified = judged(tmp_path, book)
     assert verified.is_good
     assert (verified.size, verified.vouched) == (4, 4)
+
+
+def test_what_a_user_did_is_asked_as_in_the_guide(tmp_path, book):
+    def at(number):
+        return datetime.fromtimestamp(number, UTC)
+
+    with opened(tmp_path, book) as logger:
+        for number in range(6):
+            who = "alice" if number % 2 else "bob"
+            logger.log_later(line("vault.get", number * 10**9, "test", {"by": who}))
+        found = logger.get_user_actions("alice", at(1), at(5))
+        assert [record.at[17:19] for record in found] == ["01", "03"]
+        assert len(logger.get_user_actions("alice")) == 3
+        logger.log_action("carol", "user.add", {"user": "alice"})
+        assert [record.kind for record in logger.get_user_actions("carol")] == ["user.add"]
 
 
 def test_what_may_wait_is_written_in_its_turn(tmp_path, book):
@@ -153,7 +169,7 @@ def test_a_start_refuses_a_log_that_was_cut_off(tmp_path, book):
         logger.log(said(1), said(2))
     path = tmp_path / "audit" / "000000000000000.jsonl"
     path.write_bytes(path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[0] + b"\n")
-    with pytest.raises(AuditDamaged, match="holds 2 records, and its checkpoint 3"):
+    with pytest.raises(AuditDamaged, match="holds 2 records, and its checkpoint saw 3"):
         AuditLogger(tmp_path / "audit", book, lambda: NOW)
 
 

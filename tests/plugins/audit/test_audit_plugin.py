@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from base64 import b64encode
 from contextlib import contextmanager
 
@@ -142,6 +143,19 @@ def test_a_log_that_was_changed_stops_the_start(config):
 
 def test_a_log_that_was_put_back_is_seen_by_the_witness_at_the_start(config):
     path = config('{witnesses: ["file:witness"]}')
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    shutil.copytree(path.parent / "state", path.parent / "before")
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    shutil.rmtree(path.parent / "state")
+    (path.parent / "before").rename(path.parent / "state")
+    with pytest.raises(StartFailed, match=r"witness .* saw 5"):
+        hauberk.open(path)
+
+
+def test_a_log_that_was_put_back_without_its_keys_is_seen_without_a_witness(config):
+    path = config()
     audit = path.parent / "state" / "audit"
     with opened(path) as guard:
         guard.clear(ORDER)
@@ -150,7 +164,7 @@ def test_a_log_that_was_put_back_is_seen_by_the_witness_at_the_start(config):
         guard.clear(ORDER)
     for one in audit.iterdir():
         one.write_bytes(before[one.name])
-    with pytest.raises(StartFailed, match=r"witness .* saw 5"):
+    with pytest.raises(StartFailed, match="the checkpoint that is remembered of it saw 5"):
         hauberk.open(path)
 
 
@@ -165,6 +179,44 @@ def test_a_witness_that_takes_nothing_is_reported_once(config, tmp_path):
             guard.clear(ORDER)
             audit.seal()
         assert [i.title for i in guard.incidents] == ["A witness does not take checkpoints"]
+
+
+def test_one_witness_that_fails_keeps_no_other_from_its_checkpoint(config, tmp_path):
+    (tmp_path / "usb").mkdir(mode=0o700)
+    path = config('{witnesses: ["file:usb/witness", "file:other"]}')
+    with opened(path) as guard:
+        (tmp_path / "usb").rmdir()
+        (tmp_path / "usb").write_text("a file, no folder")
+        guard.clear(ORDER)
+    assert (tmp_path / "other").read_text().splitlines()[1] == "3"
+
+
+def test_a_witness_that_saw_another_log_of_the_same_length_stops_the_start(config, tmp_path):
+    path = config('{witnesses: ["file:witness"]}')
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    before = tmp_path / "before"
+    shutil.copytree(path.parent / "state", before)
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    shutil.rmtree(path.parent / "state")
+    before.rename(path.parent / "state")
+    (tmp_path / "witness").rename(tmp_path / "kept")
+    with opened(path) as guard:
+        guard.clear(READ)
+    (tmp_path / "kept").rename(tmp_path / "witness")
+    with pytest.raises(StartFailed, match=r"do not lead to the root that witness .* saw"):
+        hauberk.open(path)
+
+
+def test_nothing_opens_the_log_again_once_the_guard_is_closed(config, caplog):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(READ)  # something waits to be written
+        audit = guard.snapshot.part("audit").plugin
+    assert not audit._keeper.is_alive()
+    assert audit._logger is None
+    assert "takes nothing" not in caplog.text
 
 
 def test_a_witness_that_cannot_be_asked_stops_the_start(config, tmp_path):
@@ -200,3 +252,77 @@ def test_the_commands_show_and_verify_and_export(config, capsys):
     code, verified = run(capsys, path, "audit", "verify")
     assert (code, verified["ok"]) == (1, False)
     assert [finding["index"] for finding in verified["findings"]] == [1]
+
+
+EVIL = "mallory\x1b[2J\r\n7  2026-01-01T00:00:00.000Z  login.granted\u202e"
+
+
+def test_what_somebody_called_himself_forges_nothing_where_it_is_shown(config, capsys, monkeypatch):
+    path = config()
+    with opened(path) as guard:
+        guard.report("x", Severity.LOW)
+        guard.snapshot.part("audit").plugin.opened().log_action(EVIL, EVIL)
+    (raw,) = (raw for raw in lines(path.parent / "state" / "audit") if b"mallory" in raw)
+    assert raw.isascii()
+    assert raw.decode().isprintable()
+
+    def stop(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hauberk_plugins.audit.commands.time.sleep", stop)
+    for words in (["audit", "show"], ["audit", "show", "--follow"]):
+        assert main([*words, "--config", str(path)]) == 0
+        out = capsys.readouterr().out
+        assert "mallory" in out
+        assert all(char.isprintable() or char == "\n" for char in out)
+        assert not any(line.startswith("7  2026") for line in out.splitlines())
+
+
+def test_a_log_that_a_start_refuses_is_set_aside_and_another_tells_of_it(config, capsys):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    audit = path.parent / "state" / "audit"
+    before = {one.name: one.read_bytes() for one in audit.iterdir()}
+    (audit / "checkpoint").unlink()
+    with pytest.raises(StartFailed, match="it was removed"):
+        hauberk.open(path)
+    code, told = run(capsys, path, "audit", "begin", "--reason", "the disk was lost")
+    assert code == 0
+    aside = path.parent / "state" / told["aside"]
+    del before["checkpoint"]
+    assert {one.name: one.read_bytes() for one in aside.iterdir()} == before
+    (begun, succeeds) = recorded(path)
+    assert (begun.kind, succeeds.kind) == ("audit.begin", "audit.succeeds")
+    assert succeeds.fields["reason"] == "the disk was lost"
+    assert succeeds.fields["aside"] == aside.name
+    code, verified = run(capsys, path, "audit", "verify")
+    assert (code, verified["records"]) == (0, 2)
+    key = succeeds.fields["key"]
+    code, verified = run(capsys, path, "audit", "verify", "--folder", str(aside), "--key", key)
+    assert (code, [f["what"] for f in verified["findings"]]) == (1, ["checkpoint"])
+
+
+def test_a_proof_that_proves_nothing_is_not_given(config, capsys, monkeypatch):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+    # Changed after the start has looked at it.
+    monkeypatch.setattr(
+        "hauberk_plugins.audit.export_command.lines", lambda *_: iter([b'{"forged":1}'])
+    )
+    code, told = run(capsys, path, "audit", "export", "--proof", "1")
+    assert (code, told["error"]) == (2, "AuditDamaged")
+
+
+def test_an_unwritable_log_lets_a_bot_read_and_wait(config, disk):
+    path = config()
+    with opened(path) as guard:
+        disk.is_full = True
+        for _ in range(3):
+            guard.clear(READ)
+            with pytest.raises(Denied, match="no room"):
+                guard.clear(ORDER)
+        disk.is_full = False
+        guard.clear(ORDER)
+    assert kinds(path).count("request.left") == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hauberk_plugins.audit.index import NAME, Index, Query, user_actions
+from hauberk_plugins.audit.index import NAME, Index, Query
 from hauberk_plugins.audit.logger import AuditLogger
 from hauberk_plugins.audit.record import line
 
@@ -68,13 +68,23 @@ def test_it_finds_what_reading_everything_finds(folder, query):
         assert [n for n, _ in index.find(query)] == expected(query)
 
 
+def test_a_time_that_no_index_holds_spoils_none(tmp_path):
+    far = 253_402_300_799 * 10**9
+    wrote(tmp_path, [(1, "alice", "user.add"), (far, "alice", "user.add")])
+    with closing(Index(tmp_path / "audit")) as index:
+        assert [n for n, _ in index.find(Query(user="alice", since_ns=2))] == [2]
+        assert [n for n, _ in index.find(Query(since_ns=far))] == [2]
+        assert [n for n, _ in index.find(Query(until_ns=far))] == [0, 1]
+
+
 def test_it_takes_in_what_is_appended_later(tmp_path):
     wrote(tmp_path, RECORDS[:3])
     with closing(Index(tmp_path / "audit")) as index:
         assert len(list(index.find(Query()))) == 4
         wrote(tmp_path, RECORDS[3:])
         assert len(list(index.find(Query()))) == 21
-    assert [record.user for _, record in user_actions(tmp_path / "audit", "bob", 2)] == ["bob"] * 2
+        found = index.find(Query(user="bob", limit=2))
+        assert [record.user for _, record in found] == ["bob"] * 2
     assert (tmp_path / "audit" / NAME).stat().st_mode & 0o777 == 0o600
 
 
@@ -98,11 +108,22 @@ def test_one_that_knows_more_than_there_is_is_made_again(tmp_path):
         assert [n for n, _ in index.find(Query())] == [0, 1, 2, 3, 4]
 
 
-def test_a_question_goes_through_an_index(tmp_path):
+@pytest.mark.parametrize(
+    ("query", "through"),
+    [
+        (Query(user="a"), "by_user"),
+        (Query(user="a", limit=3), "by_user"),
+        (Query(user="a", since_ns=3, until_ns=9), "by_user_at (user=? AND at>? AND at<?)"),
+        (Query(since_ns=3), "by_at (at>?)"),
+        (Query(action="vault.*"), "by_kind (kind>? AND kind<?)"),
+        (Query(account="a"), "by_account"),
+        (Query(request="r"), "by_request"),
+    ],
+)
+def test_a_question_goes_through_an_index(tmp_path, query, through):
     wrote(tmp_path, RECORDS)
     with closing(Index(tmp_path / "audit")) as index:
         index.catch_up()
-        plan = index._base.execute(
-            "EXPLAIN QUERY PLAN SELECT n FROM record WHERE n >= 0 AND user = 'a' AND user <> ''"
-        ).fetchall()
-    assert "by_user" in str(plan)
+        text, values = index.asked(query)
+        plan = index._base.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+    assert through in str(plan)

@@ -150,6 +150,39 @@ def test_a_torn_tail_is_kept_aside_and_recorded(tmp_path):
     again.close()
 
 
+class Stops(Disk):
+    """A disk that takes no line any more once a tail was cut off."""
+
+    def __init__(self):
+        self.is_cut = False
+
+    def ftruncate(self, descriptor, size):
+        os.ftruncate(descriptor, size)
+        self.is_cut = True
+
+    def write(self, descriptor, data):
+        if self.is_cut:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(descriptor, data)
+
+
+def test_a_torn_tail_that_nobody_could_record_is_recorded_by_the_next(tmp_path):
+    log = opened(tmp_path)
+    log.append([b"whole"])
+    log.close()
+    with (tmp_path / "audit" / "000000000000000.jsonl").open("ab") as file:
+        file.write(b"half")
+    with pytest.raises(AuditUnwritable, match="no room"):
+        opened(tmp_path, disk=Stops())
+    assert lines_of(tmp_path) == [b"whole"]
+    for _ in range(2):
+        opened(tmp_path).close()
+    (_, told) = lines_of(tmp_path)
+    found = json.loads(told)
+    assert (found["bytes"], found["sha256"]) == (4, sha256(b"half").hexdigest())
+    assert (tmp_path / "audit" / found["torn"]).read_bytes() == b"half"
+
+
 def test_a_tail_that_is_torn_while_another_process_has_it_open_is_seen(tmp_path):
     log = opened(tmp_path)
     log.append([b"whole"])
@@ -186,6 +219,17 @@ def test_a_line_that_was_changed_is_named_and_its_old_hash_stays(tmp_path):
     with pytest.raises(AuditDamaged, match="record 3 was changed"):
         opened(tmp_path, trusted=5)
     assert kept.read_bytes() == before
+
+
+def test_a_hash_beside_that_is_cut_off_is_made_again_and_no_line_is_blamed(tmp_path):
+    log = opened(tmp_path)
+    log.append([b"line %d" % n for n in range(5)])
+    log.close()
+    kept = tmp_path / "audit" / "level-00"
+    good = kept.read_bytes()
+    kept.write_bytes(good[:70])
+    opened(tmp_path, trusted=5).close()
+    assert kept.read_bytes() == good
 
 
 def test_records_that_are_gone_are_noticed(tmp_path):

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.differences import Kind, differences
+from hauberk_plugins.audit.findings import What
 from hauberk_plugins.audit.logfile import LogFile
 from hauberk_plugins.audit.merkle import leaf_hash
-from hauberk_plugins.audit.verify import What, verify
+from hauberk_plugins.audit.verify import verify
 
 LINES = [b'{"kind":"k","n":%d}' % n for n in range(9)]
 FIRST = "000000000000000.jsonl"
@@ -150,6 +151,40 @@ def test_another_log_than_the_witness_saw_is_found(log):
     (finding,) = judged(log, witnessed=[witnessed]).findings
     assert finding.what is What.ROLLED_BACK
     assert "are not those that a witness saw" in finding.text
+
+
+def test_hashes_beside_that_are_gone_or_cut_off_are_named(log):
+    checkpoint, path = point(log), log.folder / "level-00"
+    good = path.read_bytes()
+    for left in (0, 40, len(good) - 1):
+        path.write_bytes(good[:left])
+        (finding,) = judged(log, checkpoint).findings
+        assert (finding.what, finding.file) == (What.HASHES, "level-00")
+    path.unlink()
+    assert found(judged(log, checkpoint)) == {(What.HASHES, None)}
+
+
+def test_hashes_above_that_are_gone_or_changed_are_named(tmp_path):
+    log = LogFile(tmp_path / "tall", lambda *_: b"torn")
+    log.append([b"%d" % n for n in range(1_000)])
+    log.append([b"%d" % n for n in range(1_000, 1_100)])
+    checkpoint, path = point(log), log.folder / "level-08"
+    log.close()
+    good = path.read_bytes()
+    assert (len(good), judged(log, checkpoint).is_good) == (4 * 32, True)
+    path.write_bytes(good[:40] + bytes([good[40] ^ 1]) + good[41:])
+    (finding,) = judged(log, checkpoint).findings
+    assert finding.text == "level-08 is not what the lines make: it was changed"
+    path.unlink()
+    assert {f.file for f in judged(log, checkpoint).findings} == {"level-08"}
+
+
+def test_what_is_remembered_beside_the_keys_is_no_witness(log):
+    verified = verify(log.folder, point(log), remembered=[point(log)])
+    assert verified.is_good
+    assert "the whole state folder" in verified.cannot_exclude[0]
+    gone = Checkpoint("demo", 12, leaf_hash(b"another"))
+    assert found(verify(log.folder, None, remembered=[gone])) == {(What.TRUNCATED, 9)}
 
 
 def test_a_file_that_is_gone_is_found(log):

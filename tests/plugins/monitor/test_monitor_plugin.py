@@ -55,7 +55,7 @@ def test_a_canary_halts_everything(opened):
     guard = opened("{canaries: [bait]}")
     guard.clear(READ)
     assert reported(guard) == []
-    with pytest.raises(Denied, match="killswitch"):
+    with pytest.raises(Denied, match="halted"):
         guard.clear(Request("GET", READ.url, account="bait"))
     assert [severity for _, severity in reported(guard)] == [Severity.CRITICAL]
 
@@ -84,7 +84,7 @@ def test_rules_of_the_configuration_are_added_and_replaced_and_left_out(opened):
 @pytest.mark.parametrize(
     ("monitor", "told"),
     [
-        ("{without: [skwe]}", r"monitor\.without\.0: no shipped rule is called so.*skew"),
+        ("{without: [skwe]}", r"monitor\.without\.0: no rule is called so.*skew"),
         ("{canaries: [bate]}", r"monitor\.canaries\.0: no account is called so.*bait"),
         ("{rules: [{name: r, title: R, on: [k], threshold: 0}]}", r"monitor\.rules\.0.*threshold"),
         ("{rules: [{name: r, title: R, on: [login.denied], threshold: 1, severity: HIGH}]}",

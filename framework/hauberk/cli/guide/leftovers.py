@@ -1,4 +1,4 @@
-"""What the security guide's code left: its key, its sealed records and users, its `config.yml`.
+"""What the security guide's code left: key, sealed records, users, `config.yml`, `audit.log`.
 
 It is only read here. A Fernet token bears no name, so of a record nothing tells whether it was put
 in another's place; of a user, the name within does.
@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
 
+from hauberk.cli.guide.trail import LOG, Trail
 from hauberk.errors import ConfigError, HauberkError
 from hauberk.keypath import KeyPath
 from hauberk.secret import Secret
@@ -100,7 +101,7 @@ class Unreadable:
     why: str
 
 
-Found: TypeAlias = Record | User | Values | Unreadable
+Found: TypeAlias = Record | User | Values | Trail | Unreadable
 
 
 class _Refused(Exception):
@@ -121,6 +122,8 @@ def look(folder: Path, open_token: OpenToken) -> tuple[Found, ...]:
     files: list[tuple[Path, _Read]] = [(path, _stored) for path in stored]
     if (folder / CONFIG).exists():
         files.append((folder / CONFIG, _values))
+    if (folder / LOG).exists():
+        files.append((folder / LOG, _trail))
     opened = _Opener(folder, open_token)
     found: list[Found] = []
     for path, read in files:
@@ -197,6 +200,17 @@ def _values(path: Path, opened: _Opener) -> Iterator[Values]:
     sealed = {at: opened(token.encode(), CONFIG) for at, token in tokens.items()}
     if sealed:
         yield Values(path, content.decode(), sealed)
+
+
+def _trail(path: Path, _opened: _Opener) -> Iterator[Trail]:
+    if path.is_symlink() or not path.is_file():
+        raise _Refused("it is no regular file")
+    try:
+        found = Trail.of(path)
+    except OSError as error:
+        raise _Refused(f"it cannot be read: {error.strerror}") from None
+    if found is not None:
+        yield found
 
 
 def _tokens(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from attrs import define, field, frozen
 
 from hauberk.cli.guide.leftovers import Found, Record, Unreadable, User, Values
+from hauberk.cli.guide.trail import Trail
 from hauberk.errors import HauberkError
 from hauberk.files import read_private, write_private
 from hauberk.keypath import path_text
@@ -68,6 +69,16 @@ class Users(Protocol):
         """Add a user."""
 
 
+class Trails(Protocol):
+    """Where what happened is recorded."""
+
+    def state(self, trail: Trail) -> tuple[State, str]:
+        """Say whether all lines are there, and what is in the way."""
+
+    def add(self, trail: Trail) -> None:
+        """Record what is not there yet."""
+
+
 @define(eq=False)
 class Takeover:
     """Compares and writes.
@@ -77,12 +88,14 @@ class Takeover:
         users: The users, where there is a plugin that keeps them.
         vault: Seals values of configurations.
         config: Where the configuration with sealed values is to be.
+        trails: What records what happened, where there is something.
     """
 
     keys: Store
     users: Users | None
     vault: Vault
     config: Path
+    trails: Trails | None = None
     _taken: dict[str, Path] = field(factory=dict, init=False)
 
     def compare(self, found: Iterable[Found]) -> list[Row]:
@@ -107,10 +120,12 @@ class Takeover:
                 for record in records:
                     # Version 0: whatever came there meanwhile is not replaced.
                     store.put(record.name, record.value.reveal(), version=0)
-        for values in absent:
-            if isinstance(values, Values):
-                text = self._sealed(values)
+        for one in absent:
+            if isinstance(one, Values):
+                text = self._sealed(one)
                 write_private(self.config, text.encode(), replace=False, shared=True)
+            if isinstance(one, Trail) and self.trails is not None:
+                self.trails.add(one)
 
     def _compared_anew(self, one: Found) -> Row:
         self._taken.clear()
@@ -124,6 +139,8 @@ class Takeover:
         elif isinstance(one, User):
             name = one.name if self.users is None else self.users.shown(one)
             became, judge = f"user {name}", lambda: self._user(one)
+        elif isinstance(one, Trail):
+            became, judge = f"{one.count} audit records, unproven", lambda: self._trail(one)
         else:
             became, judge = str(self.config), lambda: self._values(one)
         return self._judged(one.file, became, judge)
@@ -147,6 +164,11 @@ class Takeover:
         if self.users is None:
             return State.DIFFERS, "no plugin keeps users: add auth to `plugins:`"
         return self.users.state(user)
+
+    def _trail(self, trail: Trail) -> tuple[State, str]:
+        if self.trails is None:
+            return State.DIFFERS, "nothing records what happened: add audit to `plugins:`"
+        return self.trails.state(trail)
 
     def _values(self, values: Values) -> tuple[State, str]:
         try:
