@@ -74,6 +74,10 @@ def _numbers(column: Any) -> memoryview:
     return view.toreadonly()
 
 
+def _keys(keys: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(keys)
+
+
 @frozen
 class SignedBatch:
     """Messages and what is to be verified about them, in Arrow's layout.
@@ -102,7 +106,7 @@ class SignedBatch:
     signatures: memoryview = field(converter=_bytes, repr=False)
     signature_offsets: memoryview = field(converter=_numbers, repr=False)
     key_indices: memoryview = field(converter=_numbers, repr=False)
-    keys: tuple[bytes, ...] = field(converter=tuple, repr=False)
+    keys: tuple[bytes, ...] = field(converter=_keys, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -135,7 +139,7 @@ class SignedBatch:
             bytes(signatures),
             signature_offsets,
             indices,
-            tuple(keys),
+            keys,
         )
 
     def __len__(self) -> int:

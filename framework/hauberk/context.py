@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from hauberk.accounts import Account
+from hauberk.emergency import Emergency
 from hauberk.errors import ConfigProblem, MisuseError, NotGranted, SealError
+from hauberk.pacing import PacedTransport
 from hauberk.ports import (
     PORTS,
     Access,
     Clock,
+    Hashes,
     Keys,
+    Reference,
     ReferencePrice,
     Scoped,
     Store,
@@ -20,12 +24,14 @@ from hauberk.ports import (
     Venues,
 )
 from hauberk.records import Incident, Severity
+from hauberk.registry import EMERGENCY, FIRST
 from hauberk.sealed import NAMESPACE, Sealed
 from hauberk.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hauberk.batch import SignedBatch, Verified
     from hauberk.kernel import Kernel
     from hauberk.keypath import KeyPath
     from hauberk.starting import View
@@ -55,9 +61,11 @@ class Context:
         sealed: Durable records like those of `store`, sealed on their way.
         keys: Credentials by account.
         access: Who may do what on the command line.
-        transport: The way out.
+        transport: The way out; what exchanges count waits there for its turn.
         venues: Venue files by name.
         reference_price: Fair prices.
+        hashes: Many hashes at once.
+        reference: What every engine is checked by; to have batches verified, `verify_batch`.
     """
 
     _kernel: Kernel
@@ -75,9 +83,11 @@ class Context:
     sealed: Store
     keys: Keys
     access: Access
-    transport: Transport
+    transport: PacedTransport
     venues: Venues
     reference_price: ReferencePrice
+    reference: Reference
+    hashes: Hashes
 
     def __init__(
         self,
@@ -105,6 +115,9 @@ class Context:
         if provider is None:
             raise NotGranted(self.name, name, f"name a provider: `ports: {{{name}: …}}`")
         found = cast(Scoped, provider).scoped(self.name) if name in _SCOPED else provider
+        if name == "transport":
+            paced = cast(Transport, provider)
+            found = PacedTransport(paced, self._kernel, lambda: self._view.pacing())
         if view is self._view and self._is_settled:
             self.__dict__[name] = found
             if view is not self._view:  # a reload came between: it may have revoked the grant
@@ -119,6 +132,26 @@ class Context:
     def is_resident(self) -> bool:
         """Whether the guard stays."""
         return self._kernel.is_resident
+
+    @property
+    def emergency(self) -> Emergency:
+        """The emergency lane, for the kill switch.
+
+        Raises:
+            NotGranted: It lacks the grant `emergency`.
+        """
+        if EMERGENCY not in self.grants:
+            raise NotGranted(self.name, EMERGENCY)
+        return Emergency(self._kernel, self._view)
+
+    def verify_batch(self, batch: SignedBatch) -> Verified:
+        """Have a batch verified by the engines, each of their answers checked.
+
+        Raises:
+            NotGranted: The plugin lacks the grant `reference`, or nobody provides that port.
+        """
+        _ = self.reference  # raises where it is not granted, or nobody provides it
+        return self._kernel.engines.verify(batch)
 
     def unseal(self, sealed: Sealed) -> Secret:
         """Open a sealed value of the plugin's own section of `hauberk.yml`; needs no grant.
@@ -173,6 +206,29 @@ class Context:
     def emit(self, kind: str, fields: Mapping[str, Any] | None = None) -> None:
         """Tell the recorders; `kind` is put behind the plugin's name."""
         self._kernel.emit(self.name, f"{self.name}.{kind}", fields)
+
+    @property
+    def halted(self) -> str:
+        """Why the kill switch halts everything; empty where it does not."""
+        return self._kernel.halted()
+
+    def pass_on(self, incident: Incident, *, again: bool = False) -> None:
+        """Call the hooks of this process's bots about an incident of another process.
+
+        Once an incident, unless `again`. For the kill switch alone.
+
+        Raises:
+            NotGranted: Another plugin called it.
+        """
+        if self.name != FIRST:
+            raise NotGranted(self.name, "pass_on", "it is for the kill switch")
+        self._kernel.pass_on(incident, again=again)
+
+    def ended(self, incident_id: str, resolution: str) -> None:
+        """Remember that another process has resolved an incident; as `pass_on`."""
+        if self.name != FIRST:
+            raise NotGranted(self.name, "ended", "it is for the kill switch")
+        self._kernel.ended(incident_id, resolution)
 
     def wake(self, request_id: str) -> None:
         """Have a waiting request asked again now."""

@@ -6,10 +6,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
-from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from hauberk import dispatch, frames, offloop
 from hauberk.clock import SystemClock
@@ -17,28 +15,25 @@ from hauberk.dispatch import Interrupts
 from hauberk.drivers import Drivers
 from hauberk.errors import MisuseError
 from hauberk.files import clean_orphans
-from hauberk.frames import Frame
+from hauberk.frames import _CURRENT
 from hauberk.kernel import Kernel
 from hauberk.logins import log_in
 from hauberk.plan import Plan
 from hauberk.ports import Clock
-from hauberk.protocol import Cleared, Steps, clearing
+from hauberk.protocol import Cleared
 from hauberk.records import Identity, Incident, Login, Severity
 from hauberk.registry import Impl
-from hauberk.request import Operation, Request, Response
+from hauberk.request import Request, Response
 from hauberk.snapshot import Snapshot
-from hauberk.verifying import Verifier
 
 if TYPE_CHECKING:
     from hauberk.batch import SignedBatch, Verified
-    from hauberk.ports import Reference
 
 log = logging.getLogger("hauberk")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 #: Cleared requests that may still be settled; the oldest are forgotten first.
 _UNSETTLED: Final = 100_000
-_UNKNOWN: Final = Operation.UNKNOWN
 
 
 class Guard:
@@ -74,7 +69,6 @@ class Guard:
                 clean_orphans(plan.settings.state_dir)
         self._kernel = Kernel(plan, clock or SystemClock(), resident=resident)
         self._drivers = Drivers(self._kernel)
-        self._verifier = Verifier(SystemRandom(), self._disagreed)
 
     def clear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
         """Have a request judged, paced and signed; wait if it must.
@@ -92,12 +86,20 @@ class Guard:
             ClosedError: The guard is closed or belongs to a parent process.
             MisuseError: An argument is not of its type.
         """
-        return self._left(self._drivers.run(self._clearing(request, timeout_s, off_loop=False)))
+        kernel = self._kernel
+        if timeout_s is not None or type(request) is not Request or _CURRENT.get() is not None:
+            timeout_ns = self._checked(request, timeout_s)
+        else:
+            timeout_ns = kernel.timeout_ns
+        if kernel.closed:
+            kernel.check_open()
+        request_id = f"{kernel.id_prefix}-{next(kernel.ids):x}"
+        return self._left(self._drivers.clear(request, request_id, timeout_ns))
 
     async def aclear(self, request: Request, *, timeout_s: float | None = None) -> Cleared:
         """The same for asyncio: guards marked `@blocking` run off the loop, the others on it."""
-        steps = self._clearing(request, timeout_s, off_loop=True)
-        return self._left(await self._drivers.arun(steps))
+        timeout_ns = self._checked(request, timeout_s)
+        return self._left(await self._drivers.aclear(request, self._next_id(), timeout_ns))
 
     def settle(self, cleared: Cleared, response: Response | BaseException) -> None:
         """Say what came back, once for each cleared request.
@@ -305,34 +307,22 @@ class Guard:
             MisuseError: Nobody provides the port `reference`.
         """
         self._enter("verify_batch")
-        kernel = self._kernel
-        engines = [
-            (impl.name, partial(kernel.contained, impl))
-            for impl in self.snapshot.impls("verify_batch")
-        ]
-        reference = cast("Reference | None", kernel.crew.view.provider("reference"))
-        return self._verifier.verify(batch, engines, reference)
+        return self._kernel.engines.verify(batch)
 
-    def _disagreed(self, title: str, details: Mapping[str, Any]) -> None:
-        self._kernel.report("kernel", title, Severity.CRITICAL, details)
-
-    def _clearing(self, request: Request, timeout_s: float | None, *, off_loop: bool) -> Steps:
+    def _checked(self, request: Request, timeout_s: float | None) -> int:
+        """Check what is to be cleared; return how long it may wait, in nanoseconds."""
         self._enter("clear")
-        kernel = self._kernel
         if type(request) is not Request:
             raise MisuseError(f"clear takes a hauberk.Request, not {type(request).__name__}")
         if timeout_s is None:
-            timeout_s = kernel.settings.limits.timeout_s
+            timeout_s = self._kernel.settings.limits.timeout_s
         try:
             if not 0 <= timeout_s < 1e9:
                 raise MisuseError("timeout_s must be finite and not negative")
-            timeout_ns = int(timeout_s * 1e9)
+            return int(timeout_s * 1e9)
         except (TypeError, ValueError):
             what = f"timeout_s is a number of seconds, not {type(timeout_s).__name__}"
             raise MisuseError(what) from None
-        stamped = request.stamped(self._next_id(), _UNKNOWN)
-        frame = Frame(watch=kernel.watch)
-        return clearing(stamped, timeout_ns, frame=frame, off_loop=off_loop)
 
     def _next_id(self) -> str:
         return f"{self._kernel.id_prefix}-{next(self._kernel.ids):x}"

@@ -50,6 +50,9 @@ class Plugin:
         Config: An attrs class for the plugin's section of `hauberk.yml`; leave it out if there
             is nothing to configure. The plugin is made with an instance of it.
         provides: Ports that it provides, by attribute name, for example `{"keys": "manager"}`.
+
+    A plugin that paces has an attribute `pacing` as well, from `on_start` on: a
+    `hauberk.pacing.Pacing`.
     """
 
     interface: ClassVar[tuple[int, int]]

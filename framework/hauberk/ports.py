@@ -26,7 +26,7 @@ from hauberk.secret import Secret
 #: The ports that need a grant, in the order of the documentation.
 PORTS: Final = (
     *("store", "vault", "sealed", "keys", "access"),
-    *("transport", "venues", "reference_price", "reference"),
+    *("transport", "venues", "reference_price", "reference", "hashes"),
 )
 
 
@@ -327,4 +327,20 @@ class Reference(Protocol):
 
         Returns:
             A `Finding` for each, in their order.
+        """
+
+
+class Hashes(Protocol):
+    """Many hashes at once, for trees of them."""
+
+    def digests(self, algorithm: str, data: bytes, offsets: Sequence[int]) -> bytes:
+        """Hash rows.
+
+        Args:
+            algorithm: `sha256`, `rfc6962-leaf` or `rfc6962-node`.
+            data: The rows, end to end.
+            offsets: Where each begins, in order, and the end of the last.
+
+        Returns:
+            32 bytes a row, end to end.
         """

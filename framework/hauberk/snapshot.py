@@ -36,6 +36,7 @@ class Snapshot:
         ends: The guards' implementations of `on_end`.
         recorders: Implementations of `on_event`.
         signers: By plugin name.
+        blocks: Whether a guard or a signer is blocking.
     """
 
     parts: tuple[tuple[Part, Hooks], ...] = field(default=(), converter=_parts)
@@ -46,6 +47,7 @@ class Snapshot:
     ends: tuple[Impl, ...] = field(init=False)
     recorders: tuple[Impl, ...] = field(init=False)
     signers: Mapping[str, Impl] = field(init=False)
+    blocks: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         set_ = object.__setattr__
@@ -55,6 +57,8 @@ class Snapshot:
         set_(self, "recorders", self.impls("on_event"))
         signers = {impl.name: impl for impl in self.impls("sign_request")}
         set_(self, "signers", MappingProxyType(signers))
+        called = (*self.guards, *self.ends, *signers.values())
+        set_(self, "blocks", any(impl.is_blocking for impl in called))
 
     def impls(self, hook: str) -> tuple[Impl, ...]:
         """Every implementation of a hook, in order."""
@@ -106,8 +110,10 @@ def arrange(
     return Snapshot((*unlisted, *listed), tuple(order), bindings)
 
 
-#: Hooks of providers, for which an order means nothing.
-_ORDERLESS: Final = frozenset({"on_start", "on_stop", "on_commands", "on_doctor", "on_status"})
+#: Hooks of providers, for which an order means nothing; as engines, they are asked last.
+_ORDERLESS: Final = frozenset(
+    {"on_start", "on_stop", "on_commands", "on_doctor", "on_status", "verify_batch"}
+)
 
 
 def _check(by_name: Mapping[str, tuple[Part, Hooks]], order: Sequence[str]) -> None:

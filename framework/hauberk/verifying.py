@@ -1,4 +1,4 @@
-"""Trust, but verify: engines are asked in order, and what they answer is checked by the reference."""
+"""Trust, but verify: engines are asked in order, and their answers checked by the reference."""
 
 from __future__ import annotations
 

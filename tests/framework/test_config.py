@@ -70,7 +70,7 @@ def test_a_whole_file_is_read(read: Read, tmp_path: Path) -> None:
     assert config.granted("throttle") == {"venues", "store"}
     assert config.granted("quiet") == {"amend"}
     assert config.granted("signing") == {"sign", "keys", "venues", "store", "transport"}
-    assert config.granted("killswitch") == {"store"}
+    assert config.granted("killswitch") == {"store", "emergency", "venues"}
     assert all(type(grant) is str for grant in config.granted("throttle"))
     assert config.distribution("quiet") == "acme-quiet"
     assert config.distribution("signing") is None
@@ -165,8 +165,8 @@ def test_a_listed_provider_keeps_its_place_and_another_may_be_named(read: Read) 
             "3 plugins.1: 'polcy' is no built-in and of no distribution in third_party; did you",
         ),
         (
-            "plugins: [killswitch, notify]",
-            "1 plugins.1: 'notify' is a reserved name, and no plugin",
+            "plugins: [killswitch, gateway]",
+            "1 plugins.1: 'gateway' is a reserved name, and no plugin",
         ),
         (LIST + "required: [polic]", "2 required.0: 'polic' is neither listed in plugins nor prov"),
         (LIST + "required: [bots]", "2 required.0: 'bots' is neither listed in plugins nor"),

@@ -1,4 +1,4 @@
-"""Engines (DESIGN 2, `verify_batch`, and 7): asked in order, believed only as far as they are checked."""
+"""Engines (DESIGN 2 and 7): asked in order, and believed only as far as they are checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hauberk.batch import Finding, SignedBatch
-from hauberk.errors import Denied, InvalidValue, MisuseError
+from hauberk.context import Context
+from hauberk.errors import Denied, InvalidValue, MisuseError, NotGranted
 from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Severity
@@ -96,6 +97,25 @@ def test_without_a_reference_nothing_is_believed() -> None:
         guard.verify_batch(BATCH)
 
 
+class Asking(Plugin):
+    @hookimpl
+    def on_start(self, context: Context) -> None:
+        self.context = context
+
+
+def test_a_plugin_has_batches_verified_by_the_same_engines() -> None:
+    asking, other = Asking(), Asking()
+    with make_guard(
+        ("asking", asking),
+        ("other", other),
+        ("e0", Engine("e0", b"\1\0", [])),
+        grants={"asking": ["reference"], "e0": ["verify"]},
+    ):
+        assert asking.context.verify_batch(BATCH).engine == "e0"
+        with pytest.raises(NotGranted, match="reference"):
+            other.context.verify_batch(BATCH)
+
+
 class Counting(HmacReference):
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -121,7 +141,8 @@ def test_every_rejection_is_checked_and_a_part_of_the_rest(good: list[bool], see
 def test_a_lie_in_many_rows_is_found_by_the_sample() -> None:
     rows = 4 * ONE_IN * AT_LEAST
     wrong = rows // 20
-    batch = SignedBatch.of("hmac-sha256", [(b"a", b"no", 0)] * wrong + [(b"a", GOOD, 0)] * (rows - wrong), [b"k"])
+    made = [(b"a", b"no", 0)] * wrong + [(b"a", GOOD, 0)] * (rows - wrong)
+    batch = SignedBatch.of("hmac-sha256", made, [b"k"])
     told: list[dict[str, Any]] = []
     verifier = Verifier(Random(1), lambda title, details: told.append(details))
     found = verifier.verify(batch, [("liar", lambda b: b"\1" * len(b))], HmacReference())
@@ -135,7 +156,8 @@ def test_which_rows_are_sampled_cannot_be_foretold() -> None:
     seen = set()
     for seed in range(5):
         reference = Counting()
-        Verifier(Random(seed), pytest.fail).verify(batch, [("e", lambda b: b"\1" * len(b))], reference)
+        verifier = Verifier(Random(seed), pytest.fail)
+        verifier.verify(batch, [("e", lambda b: b"\1" * len(b))], reference)
         seen.add(tuple(reference.rows))
     assert len(seen) == 5
 

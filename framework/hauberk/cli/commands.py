@@ -43,12 +43,15 @@ COMMANDS: Final = {
     "plugins": "hauberk.cli.plugins:plugins",
     "plugin new": "hauberk.cli.plugin_new:new",
     "sign": "hauberk.cli.sign:sign",
+    # Here, so that it is there whatever is wrong with the configuration.
+    "halt": "hauberk_plugins.killswitch.commands:halt",
     "config get": "hauberk.cli.config_get:get",
     "config set": "hauberk.cli.config_set:set_",
     "config unset": "hauberk.cli.config_unset:unset",
     "config check": "hauberk.cli.config_check:check",
     "config schema": "hauberk.cli.schema:schema",
     "migrate": "hauberk.cli.migrate:migrate",
+    "verify": "hauberk.cli.verify:verify",
 }
 #: What whoever types one of them needs to be allowed; the others anybody may who can read the
 #: configuration. `config get` asks by itself, where what it shows is sealed.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         MemoryVault,
         OpenVenue,
         OpenVenues,
+        PlainHashes,
         PlainSigner,
         StaticKeys,
     )
@@ -39,7 +40,7 @@ _WHERE = {
     "guards": ("DEFAULT_URL", "PlanOptions", "Providers", "make_guard", "make_plan"),
     "ports": (
         *("FixedPrices", "HmacReference", "MemoryStore", "MemoryStores", "MemoryVault"),
-        *("OpenVenue", "OpenVenues", "PlainSigner", "StaticKeys"),
+        *("OpenVenue", "OpenVenues", "PlainHashes", "PlainSigner", "StaticKeys"),
     ),
     "sandbox": ("RunningSandbox",),
     "storecontract": ("STORE_RULES", "BrokenStore", "check_store"),
@@ -60,6 +61,7 @@ __all__ = [
     "MemoryVault",
     "OpenVenue",
     "OpenVenues",
+    "PlainHashes",
     "PlainSigner",
     "PlanOptions",
     "Providers",

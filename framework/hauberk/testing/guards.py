@@ -24,6 +24,7 @@ from hauberk.testing.ports import (
     MemoryVault,
     OpenVenue,
     OpenVenues,
+    PlainHashes,
     PlainSigner,
     StaticKeys,
 )
@@ -47,6 +48,7 @@ class Providers(Plugin):
         self.venues = OpenVenues(*venues)
         self.reference_price = FixedPrices({})
         self.reference = HmacReference()
+        self.hashes = PlainHashes()
 
 
 class HaltOnHigh(Plugin):

@@ -125,7 +125,7 @@ def verify(  # noqa: D417
             note = one.held()
             if note is not None:
                 notes.append(note)
-    verified = examine(where, first, notes, remembered)
+        verified = examine(where, first, notes, remembered, plugin.digests)
     document = {
         "ok": verified.is_good,
         "records": verified.size,

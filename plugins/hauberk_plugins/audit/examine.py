@@ -12,6 +12,7 @@ from hauberk.files import read_private
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.findings import Finding, Verified, What
 from hauberk_plugins.audit.keybook import BEGIN, KEY, announced
+from hauberk_plugins.audit.merkle import Digests
 from hauberk_plugins.audit.note import MAX_BYTES, NoteError, VerifierKey, read_note
 from hauberk_plugins.audit.record import read_line
 from hauberk_plugins.audit.segments import segments
@@ -26,6 +27,7 @@ def examine(
     first: VerifierKey | None,
     witnesses: Iterable[str] = (),
     remembered: str = "",
+    digests: Digests | None = None,
 ) -> Verified:
     """Verify a log, whoever holds it; changes nothing.
 
@@ -35,6 +37,7 @@ def examine(
             nobody says whose log it is.
         witnesses: Notes of checkpoints that are kept elsewhere.
         remembered: The note that is remembered beside the keys, if this is their log.
+        digests: Hashes many records at once; one by one unless given.
 
     Raises:
         OSError: A file cannot be read.
@@ -57,6 +60,7 @@ def examine(
         checkpoint,
         [point for point in held if point is not None],
         [point for point in kept if point is not None],
+        digests,
     )
     return evolve(verified, findings=(*findings, *verified.findings))
 

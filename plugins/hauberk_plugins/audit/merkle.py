@@ -21,6 +21,11 @@ MAX_SIZE: Final = 1 << 62
 _ROW_LEVEL: Final = 8
 _ROW: Final = 1 << _ROW_LEVEL
 
+#: As `hauberk.ports.Hashes` calls them.
+LEAF: Final = "rfc6962-leaf"
+NODE: Final = "rfc6962-node"
+#: From an algorithm, rows end to end and where each begins, and the end, to their hashes.
+Digests: TypeAlias = Callable[[str, bytes, Sequence[int]], bytes]
 #: From level and place to the hash of the complete subtree there.
 Reader: TypeAlias = Callable[[int, int], bytes]
 
@@ -71,41 +76,58 @@ class Frontier:
         self.size += 1
         return completed
 
-    def extend(self, leaves: Sequence[bytes], rows: list[bytes] | None = None) -> None:
+    def extend(
+        self,
+        leaves: Sequence[bytes],
+        rows: list[bytes] | None = None,
+        digests: Digests | None = None,
+    ) -> None:
         """Add many leaves' hashes; quicker than one by one.
 
         Args:
             leaves: Their hashes.
             rows: Takes the hashes of the subtrees of 256 leaves that are completed.
+            digests: Hashes many nodes at once; one by one unless given.
         """
         at = 0
         while at < len(leaves):
-            if self.size % _ROW or len(leaves) - at < _ROW:
+            whole = (len(leaves) - at) // _ROW
+            if self.size % _ROW or not whole:
                 completed = self.append(leaves[at])
                 if rows is not None and len(completed) > _ROW_LEVEL:
                     rows.append(completed[_ROW_LEVEL][1])
                 at += 1
                 continue
-            row = leaves[at : at + _ROW]
-            while len(row) > 1:
-                row = [
-                    sha256(b"\x01" + left + right).digest()
-                    for left, right in zip(row[::2], row[1::2], strict=True)
-                ]
-            if rows is not None:
-                rows.append(row[0])
-            node, size = row[0], self.size // _ROW
-            while size & 1:
-                node = node_hash(self._edge.pop(), node)
-                size >>= 1
-            self._edge.append(node)
-            self.size += _ROW
-            at += _ROW
+            level = _rows(leaves[at : at + whole * _ROW], digests)
+            for node in level:
+                size = self.size // _ROW
+                if rows is not None:
+                    rows.append(node)
+                while size & 1:
+                    node = node_hash(self._edge.pop(), node)
+                    size >>= 1
+                self._edge.append(node)
+                self.size += _ROW
+            at += whole * _ROW
 
     @property
     def root(self) -> bytes:
         """The root of the whole."""
         return _joined(self._edge)
+
+
+def _rows(leaves: Sequence[bytes], digests: Digests | None) -> list[bytes]:
+    """Return the hashes of the subtrees of 256 leaves each."""
+    if digests is None:
+        level = list(leaves)
+        for _ in range(_ROW_LEVEL):
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        return level
+    whole = b"".join(leaves)
+    for _ in range(_ROW_LEVEL):
+        whole = digests(NODE, whole, range(0, len(whole) + 1, 2 * HASH_BYTES))
+    return [whole[at : at + HASH_BYTES] for at in range(0, len(whole), HASH_BYTES)]
 
 
 def subtrees(start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ from hauberk_plugins.audit.disk import set_aside
 from hauberk_plugins.audit.errors import AuditUnwritable
 from hauberk_plugins.audit.keybook import KeyBook
 from hauberk_plugins.audit.logger import AuditLogger
+from hauberk_plugins.audit.merkle import Digests
 from hauberk_plugins.audit.record import event_line
 from hauberk_plugins.audit.trust import Signed, left
 from hauberk_plugins.audit.witness import FileWitness, HttpWitness, Witness, WitnessFailed
@@ -175,6 +176,11 @@ class AuditPlugin(Plugin):
         from hauberk_plugins.audit.commands import COMMANDS
 
         return COMMANDS
+
+    @property
+    def digests(self) -> Digests | None:
+        """What hashes many records at once: the port `hashes`, where somebody provides it."""
+        return self._context.hashes.digests if self._context.has("hashes") else None
 
     def opened(self) -> AuditLogger:
         """Return the log, open.

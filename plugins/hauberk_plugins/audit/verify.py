@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,10 @@ from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.differences import Kind, differences
 from hauberk_plugins.audit.findings import OF_LINES, Finding, Verified, What
 from hauberk_plugins.audit.levels import KEPT, STEP, Levels
-from hauberk_plugins.audit.merkle import HASH_BYTES, Frontier
+from hauberk_plugins.audit.merkle import HASH_BYTES, LEAF, Digests, Frontier
 from hauberk_plugins.audit.segments import Segment, segments
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 22
 
 
 def verify(
@@ -31,6 +32,7 @@ def verify(
     checkpoint: Checkpoint | None,
     witnessed: Sequence[Checkpoint] = (),
     remembered: Sequence[Checkpoint] = (),
+    digests: Digests | None = None,
 ) -> Verified:
     """Verify the log in a folder; changes nothing.
 
@@ -40,13 +42,14 @@ def verify(
         witnessed: What witnesses hold, their signatures checked.
         remembered: What is remembered beside the keys: away from the log, but in the same state
             folder, so that it is no witness.
+        digests: Hashes many records at once; one by one unless given.
 
     Raises:
         OSError: A file cannot be read.
     """
     levels = Levels(folder)
     try:
-        return _Verification(folder, levels, checkpoint, witnessed, remembered).run()
+        return _Verification(folder, levels, checkpoint, witnessed, remembered, digests).run()
     finally:
         levels.close()
 
@@ -59,12 +62,14 @@ class _Verification:
         checkpoint: Checkpoint | None,
         witnessed: Sequence[Checkpoint],
         remembered: Sequence[Checkpoint],
+        digests: Digests | None,
     ) -> None:
         self._folder = folder
         self._levels = levels
         self._checkpoint = checkpoint
         self._witnessed = witnessed
         self._remembered = remembered
+        self._digests = digests
         self._findings: list[Finding] = []
         self._places: list[Segment] = []
 
@@ -89,7 +94,7 @@ class _Verification:
                 at_mark[mark] = (_extended(lines, leaves[:upto]), _extended(beside, noted[:upto]))
             if beside is not lines:
                 beside.extend(noted)
-            lines.extend(leaves, rows)
+            lines.extend(leaves, rows, self._digests)
         for point in self._points():
             self._compare(point, lines.size, at_mark.get(point.size))
         if is_beside_whole and beside.root != lines.root and not self._findings:
@@ -216,13 +221,19 @@ class _Verification:
                 while block := file.read(_CHUNK):
                     *lines, rest = (rest + block).split(b"\n")
                     if lines:
-                        yield [sha256(b"\x00" + line).digest() for line in lines]
+                        yield self._hashed(lines)
                         count += len(lines)
             if rest:
                 is_last = number == len(self._places) - 1
                 text = f"{segment.name} ends in {len(rest)} bytes without a newline"
                 text += ": a write that was cut off" if is_last else ""
                 self._add(Finding(What.TORN, text, count, segment.name))
+
+    def _hashed(self, lines: list[bytes]) -> list[bytes]:
+        if self._digests is None:
+            return [sha256(b"\x00" + line).digest() for line in lines]
+        offsets = [0, *accumulate(map(len, lines))]
+        return _cut(self._digests(LEAF, b"".join(lines), offsets))
 
     def _add(self, finding: Finding) -> None:
         if finding not in self._findings:

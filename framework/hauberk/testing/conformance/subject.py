@@ -8,8 +8,8 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Final, Self
 
-from hauberk.batch import KNOWN
 from hauberk import dispatch
+from hauberk.batch import KNOWN
 from hauberk.command import Check, Command
 from hauberk.context import Context
 from hauberk.dispatch import HookFailed

@@ -1,0 +1,1 @@
+"""Verifying millions of signatures: columns in, verdicts out."""
