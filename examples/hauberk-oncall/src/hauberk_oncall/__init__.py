@@ -1,0 +1,1 @@
+"""Pages whoever is on call: a plugin for Hauberk."""

@@ -1,0 +1,1 @@
+"""Notification: who is told of an incident, durably, however the servers behave."""
