@@ -25,7 +25,9 @@ BUILTINS: Final[dict[str, Builtin]] = {
     "encryption": Builtin("hauberk_plugins.encryption.plugin:EncryptionPlugin"),
     "storage": Builtin("hauberk_plugins.storage.plugin:StoragePlugin", ("vault",)),
     "keys": Builtin("hauberk_plugins.keys.plugin:KeysPlugin", ("sealed",)),
-    "killswitch": Builtin("hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store",)),
+    "killswitch": Builtin(
+        "hauberk_plugins.killswitch.plugin:KillSwitchPlugin", ("store", "emergency", "venues")
+    ),
     "policy": Builtin(
         "hauberk_plugins.policy.plugin:PolicyPlugin", ("venues", "store", "reference_price")
     ),
@@ -35,9 +37,17 @@ BUILTINS: Final[dict[str, Builtin]] = {
         ("sign", "keys", "venues", "store", "transport"),
     ),
     "transport": Builtin("hauberk_plugins.transport.plugin:TransportPlugin"),
-    "audit": Builtin("hauberk_plugins.audit.plugin:AuditPlugin", ("record", "sealed", "transport")),
-    "monitor": Builtin("hauberk_plugins.monitor.plugin:MonitorPlugin", ("record", "venues")),
+    "audit": Builtin(
+        "hauberk_plugins.audit.plugin:AuditPlugin", ("record", "sealed", "transport", "hashes")
+    ),
+    "monitor": Builtin(
+        "hauberk_plugins.monitor.plugin:MonitorPlugin", ("record", "venues", "store")
+    ),
+    "notify": Builtin("hauberk_plugins.notify.plugin:NotifyPlugin", ("store", "sealed", "record")),
     "logs": Builtin("hauberk_plugins.logs.plugin:LogsPlugin", ("record",)),
+    "batch": Builtin("hauberk_plugins.batch.plugin:BatchPlugin", ("verify",)),
+    "gpu": Builtin("hauberk_plugins.gpu.plugin:GpuPlugin", ("verify", "reference")),
+    "recovery": Builtin("hauberk_plugins.recovery.plugin:RecoveryPlugin", ("store", "sealed")),
     "auth": Builtin("hauberk_plugins.auth.plugin:AuthPlugin", ("authenticate", "sealed", "store")),
 }
 
@@ -50,6 +60,8 @@ DEFAULT_PORTS: Final[dict[str, str]] = {
     "keys": "keys",
     "access": "auth",
     "transport": "transport",
+    "reference": "batch",
+    "hashes": "batch",
 }
 #: Ports whose default provider is loaded whoever is granted them.
 ALWAYS: Final = frozenset({"venues", "keys"})

@@ -207,6 +207,20 @@ def stored_token(config: str | Path) -> Secret | None:
         return None
 
 
+def state_folder(config: str | Path) -> Path | None:
+    """Return the state folder of a configuration, also of one that is wrong in another place.
+
+    `None` where the file cannot be read at all.
+    """
+    from hauberk.config import read_config
+    from hauberk.errors import ConfigError
+
+    try:
+        return read_config(config).settings.state_dir
+    except ConfigError:
+        return None
+
+
 def owner_of(path: str | Path) -> str | None:
     """Return the name of the user that runs this, if a file or folder is theirs.
 

@@ -20,7 +20,7 @@ from hauberk.accounts import Account
 from hauberk.builtins import ALWAYS, BUILTINS, DEFAULT_PORTS, RESERVED
 from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.ports import PORTS
-from hauberk.registry import BOTS
+from hauberk.registry import BOTS, EMERGENCY, FIRST
 from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.spelling import nearest
 from hauberk.structure import structure
@@ -46,6 +46,7 @@ class Grant(StrEnum):
     AUTHENTICATE = "authenticate"
     RECORD = "record"
     VERIFY = "verify"
+    EMERGENCY = "emergency"
     STORE = "store"
     VAULT = "vault"
     SEALED = "sealed"
@@ -54,6 +55,8 @@ class Grant(StrEnum):
     TRANSPORT = "transport"
     VENUES = "venues"
     REFERENCE_PRICE = "reference_price"
+    REFERENCE = "reference"
+    HASHES = "hashes"
 
 
 @frozen
@@ -347,6 +350,16 @@ def _check_authenticators(config: Config) -> _Wrong:
         yield at, f"{name!r} and {able[0]!r} both have the grant 'authenticate': one may"
 
 
+def _check_emergency(config: Config) -> _Wrong:
+    for name in config.names:
+        distribution = config.distribution(name)
+        if name != FIRST and EMERGENCY in config.granted(name):
+            at: KeyPath = ("grants", name)
+            if name not in config.grants and distribution is not None:
+                at = ("third_party", distribution, "grants")
+            yield at, f"the grant {EMERGENCY!r} is for {FIRST} alone: take it out"
+
+
 def _check_sealed(config: Config) -> _Wrong:
     if "vault" not in config.providers:
         for at in config.document.sealed:
@@ -372,6 +385,7 @@ _CHECKS: Final[tuple[Callable[[Config], _Wrong], ...]] = (
     _check_third_party,
     _check_accounts,
     _check_authenticators,
+    _check_emergency,
     _check_sealed,
     _check_sections,
 )

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from typing import Final
+from typing import Any, Final, Protocol
 
 from attrs import evolve
 
@@ -25,7 +25,31 @@ log = logging.getLogger("hauberk")
 #: Incidents kept in memory; the oldest are forgotten first.
 KEPT: Final = 1_000
 INTERRUPTED: Final = "was interrupted"
+_ABANDONED: Final = "not back by the deadline: abandoned"
 _NOT_YET: Final = Outcome("not tried again yet", False)
+
+
+class Book(Protocol):
+    """What the kill switch may bring as its attribute `incident_book`: incidents that last.
+
+    Nothing here may wait for long, and nothing that it raises stops anything: what it should have
+    done is then known in memory alone.
+    """
+
+    def same(self, incident: Incident) -> Incident | None:
+        """Return the open incident that this is another report of, of any process; in memory."""
+
+    def is_standing(self, incident: Incident) -> bool:
+        """Whether what was done about an incident still stands: nobody has lifted it since."""
+
+    def keep(self, incident: Incident, times: int) -> None:
+        """Keep an incident as it now stands, reported so many times more."""
+
+    def resolve(self, incident_id: str, resolution: str) -> Incident | None:
+        """Mark as resolved one that this process may not know; `None` if nobody knows it."""
+
+    def halted(self) -> str:
+        """Say why everything is halted; empty where it is not."""
 
 
 class Responses:
@@ -44,6 +68,8 @@ class Responses:
         self.retry_ns = retry_ns
         self._lock = threading.RLock()  # a signal's handler may report
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
+        self._open: dict[tuple[str, str, Severity], str] = {}
+        self._told_again: set[str] = set()
         self._busy: set[Impl] = set()
         self.owed: dict[str, Incident] = {}
         self._tried_ns: dict[str, int] = {}
@@ -97,11 +123,13 @@ class Responses:
             raise KeyboardInterrupt
         return obstacle
 
-    def launch(self, incident: Incident, snapshot: Snapshot) -> list[tuple[Impl, Future[Outcome]]]:
+    def launch(
+        self, incident: Incident, snapshot: Snapshot, *, only_bots: bool = False
+    ) -> list[tuple[Impl, Future[Outcome]]]:
         """Start every other responder, in order, each on a daemon thread or its event loop."""
         started = []
         for impl in snapshot.impls("on_incident"):
-            if impl.part.required:
+            if impl.part.required or (only_bots and not impl.part.is_bot):
                 continue
             with self._lock:
                 is_busy = impl in self._busy
@@ -125,22 +153,69 @@ class Responses:
         return [
             future.result()
             if future.done()
-            else Outcome("not back by the deadline: abandoned", False, plugin=impl.name)
+            else Outcome(_ABANDONED, False, plugin=impl.name)
             if future in waited
             else Outcome("under way on its event loop", plugin=impl.name)
             for impl, future in started
         ]
 
-    def keep(self, incident: Incident) -> None:
+    def came_late(self, incident_id: str, outcome: Outcome) -> bool:
+        """Put what was abandoned at the deadline in its place; return whether it was."""
+        with self._lock:
+            known = self._incidents.get(incident_id)
+            waited = [o for o in known.outcomes if _is_abandoned(o, outcome)] if known else []
+            if known is None or not waited:
+                return False
+            outcomes = (*(o for o in known.outcomes if o is not waited[0]), outcome)
+            self._incidents[incident_id] = evolve(known, outcomes=outcomes)
+            return True
+
+    def folded(self, incident: Incident, book: Book | None) -> Incident:
+        """Count another report of what is open already with it; of anything else, begin one.
+
+        Returns:
+            The incident to contain; where `count` is above 1, `is_told` says whether others than
+            the required responders are to be called about it again.
+        """
+        with self._lock:
+            known = self._incidents.get(self._open.get(incident.sameness, ""))
+            if known is None:
+                known = asked(book, "same", incident)
+            if known is None or known.resolution or known.sameness != incident.sameness:
+                self._remember(incident)
+                return incident
+            again = evolve(known, count=known.count + 1)
+            self._remember(again)
+            if book is not None and not asked(book, "is_standing", again, default=False):
+                self._told_again.add(again.id)
+            return evolve(again, outcomes=())
+
+    def is_told(self, incident: Incident) -> bool:
+        """Whether every responder is to be called: the first time, and where it was lifted."""
+        with self._lock:
+            is_again = incident.id in self._told_again
+            self._told_again.discard(incident.id)
+        return incident.count == 1 or is_again
+
+    def knows(self, incident_id: str) -> bool:
+        """Whether an incident is in memory."""
+        return incident_id in self._incidents
+
+    def keep(self, incident: Incident) -> Incident:
         """Remember an incident as it now stands; it may have been resolved meanwhile."""
         with self._lock:
             was = self._incidents.get(incident.id, incident)
-            self._incidents[incident.id] = evolve(incident, resolution=was.resolution)
-            while len(self._incidents) > KEPT:
-                self._incidents.popitem(last=False)
+            outcomes = incident.outcomes
+            if incident.count > 1:  # what others did the first time still stands
+                fresh = {outcome.plugin for outcome in outcomes}
+                outcomes += tuple(o for o in was.outcomes if o.plugin not in fresh)
+            count = max(was.count, incident.count)
+            kept = evolve(incident, resolution=was.resolution, outcomes=outcomes, count=count)
+            self._remember(kept)
+            return kept
 
     def resolve(self, incident_id: str, resolution: str) -> Incident:
-        """Mark an incident as resolved.
+        """Mark an incident as resolved: what is reported from then on is another.
 
         Raises:
             MisuseError: There is none of that id, or the resolution is empty.
@@ -151,13 +226,25 @@ class Responses:
             if incident_id not in self._incidents:
                 raise MisuseError(f"no incident {incident_id!r} is known")
             incident = evolve(self._incidents[incident_id], resolution=resolution)
-            self._incidents[incident_id] = incident
+            self._remember(incident)
         return incident
 
     def all(self) -> tuple[Incident, ...]:
         """Every incident in memory, oldest first."""
         with self._lock:
             return tuple(self._incidents.values())
+
+    def _remember(self, incident: Incident) -> None:
+        """Called under the lock."""
+        self._incidents[incident.id] = incident
+        if not incident.resolution:
+            self._open[incident.sameness] = incident.id
+        elif self._open.get(incident.sameness) == incident.id:
+            del self._open[incident.sameness]
+        while len(self._incidents) > KEPT:
+            gone, old = self._incidents.popitem(last=False)
+            if self._open.get(old.sameness) == gone:
+                del self._open[old.sameness]
 
     def _taken_up(self, now_ns: int) -> list[tuple[str, Incident, bool]]:
         """Return what is owed by whom, and whether it is for the caller to try it again."""
@@ -221,6 +308,23 @@ class Responses:
         if not offloop.start_on(impl.part.loop, run()):
             impl.failed()
             done(_failed(impl, "its event loop is closed", began))
+
+
+def asked(book: Book | None, what: str, *args: Any, default: Any = None) -> Any:
+    """Ask the book, whatever it does; what is no answer is `default`."""
+    if book is None:
+        return default
+    try:
+        return getattr(book, what)(*args)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        log.error("the book of incidents failed (%s): %s", what, dispatch.told(error))
+        return default
+
+
+def _is_abandoned(outcome: Outcome, by: Outcome) -> bool:
+    return outcome.plugin == by.plugin and outcome.did == _ABANDONED
 
 
 def _answer(impl: Impl, incident: Incident) -> Outcome:

@@ -14,16 +14,18 @@ from attrs import evolve
 from hauberk import dispatch, frames
 from hauberk.counts import publish
 from hauberk.dispatch import HookFailed, Interrupts
+from hauberk.engines import Engines
+from hauberk.errands import Errands
 from hauberk.errors import ClosedError, Denied, MisuseError, safe_text
 from hauberk.frames import Frame
-from hauberk.incidents import INTERRUPTED, Responses
+from hauberk.incidents import INTERRUPTED, Book, Responses, asked
 from hauberk.leftfiles import leave, take_away
 from hauberk.lifecycle import Crew
 from hauberk.plan import Plan
 from hauberk.ports import Clock
 from hauberk.process import StatusTeller, Watchdog, refuse_after_fork
 from hauberk.records import Event, Incident, Severity, to_json
-from hauberk.registry import Impl
+from hauberk.registry import FIRST, Impl
 from hauberk.request import Request
 from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.snapshot import Snapshot
@@ -64,12 +66,17 @@ class Kernel:
         self.ids = itertools.count(1)
         self.waking = Waking(clock)
         self.responses = Responses(0.0, 0)
+        self.errands = Errands(self)
+        self.engines = Engines(self)
         self.watch = Watch(clock.monotonic_ns, 0, 0)
         self._limit(plan.settings.limits)
         self.crew = Crew(self)
         if plan.settings.mode is Mode.SHADOW:
             log.warning(SHADOW)
-        self.crew.start(plan)
+        try:
+            self.crew.start(plan)
+        finally:
+            self.errands.ready.set()
         self.watchdog = Watchdog(self)
         self._teller = StatusTeller(self) if resident and plan.settings.state_dir else None
         refuse_after_fork(self)
@@ -95,6 +102,7 @@ class Kernel:
         self.waking.wake_all()
 
     def _limit(self, limits: KernelLimits) -> None:
+        self.timeout_ns = int(limits.timeout_s * 1e9)
         self.responses.deadline_s = limits.responders_s
         self.responses.retry_ns = round(limits.retry_s * 1e9)
         self.watch.limit(round(limits.warn_after_s * 1e9), round(limits.deny_after_s * 1e9))
@@ -133,6 +141,7 @@ class Kernel:
             if self._teller is not None:
                 self._teller.stop()
                 self.take_status_away()
+            self.errands.close()
             self.crew.stop()
 
     def publish_counts(self) -> None:
@@ -267,12 +276,43 @@ class Kernel:
     ) -> Incident:
         """Make an incident, stamped with who reports it."""
         self.check_open()
+        frame = frames.current()
+        if frame is not None and frame.is_open:
+            frames.refuse_inside("report")  # before it is counted: it would never be contained
         if type(title) is not str or not title or type(severity) is not Severity:
             raise MisuseError("report takes a title and a hauberk.Severity")
         incident_id = f"inc-{self.id_prefix}-{next(self.ids):x}"
         now = self.clock.wall_ns()
         source = frames.attributed(source)
-        return Incident(incident_id, title, severity, source, now, to_json(details))
+        json = to_json(details, masks_names=True)
+        incident = Incident(incident_id, title, severity, source, now, json)
+        return self.responses.folded(incident, self.book)
+
+    @property
+    def book(self) -> Book | None:
+        """Where incidents last, and what halts: the kill switch's, if it brings one."""
+        found = self.crew.view.parts.get(FIRST)
+        return None if found is None else getattr(found[0].plugin, "incident_book", None)
+
+    def halted(self) -> str:
+        """Say why everything is halted; empty where it is not, or only in shadow."""
+        if (book := self.book) is None or self.settings.mode is Mode.SHADOW:
+            return ""
+        return str(asked(book, "halted", default="the kill switch cannot say"))
+
+    def pass_on(self, incident: Incident, *, again: bool = False) -> None:
+        """Call the hooks of this process's bots about an incident that another process reported.
+
+        Each runs by itself, and is not waited for. Once an incident, unless `again`.
+        """
+        if not self.closed and (again or not self.responses.knows(incident.id)):
+            self.responses.keep(incident)
+            self.responses.launch(incident, self.snapshot, only_bots=True)
+
+    def ended(self, incident_id: str, resolution: str) -> None:
+        """Remember that another process has resolved an incident."""
+        if self.responses.knows(incident_id):
+            self.responses.resolve(incident_id, resolution)
 
     def contain(self, incident: Incident) -> Incident:
         """Act in memory, before anything is stored; then nothing judged before may leave."""
@@ -290,8 +330,9 @@ class Kernel:
             outcomes = self.responses.contain(incident, self.snapshot, now, stop)
         finally:
             stop()
-        incident = evolve(incident, outcomes=tuple(outcomes))
-        self.responses.keep(incident)
+        contained = all(o.ok for o in outcomes) or incident.severity < Severity.HIGH
+        incident = evolve(incident, outcomes=tuple(outcomes), is_contained=contained)
+        asked(self.book, "keep", self.responses.keep(incident), 1)
         return incident
 
     def respond(self, incident: Incident) -> Incident:
@@ -302,12 +343,18 @@ class Kernel:
                 have been told.
         """
         interrupts = Interrupts()
+        if not self.responses.is_told(incident):
+            fields = {"incident": incident.id, "count": incident.count}
+            self.record(self.event(incident.source, "incident.repeated", fields))
+            return self.responses.keep(incident)
         with interrupts:
             self.record(self.event(incident.source, "incident.reported", incident.told()))
         started = self.responses.launch(incident, self.snapshot)
+        started += (begun := self.errands.begun(incident.id))
         outcomes = (*incident.outcomes, *self.responses.collect(started))
-        incident = evolve(incident, outcomes=outcomes)
-        self.responses.keep(incident)
+        incident = self.responses.keep(evolve(incident, outcomes=outcomes))
+        asked(self.book, "keep", incident, 0)
+        self.errands.await_late(incident.id, begun)
         with interrupts:
             self.record(self.event(incident.source, "incident.handled", incident.told()))
         interrupts.raise_first()
@@ -318,10 +365,20 @@ class Kernel:
     def resolve(self, source: str, incident_id: str, resolution: str) -> Incident:
         """Mark an incident as resolved."""
         self.check_open()
-        incident = self.responses.resolve(incident_id, resolution)
+        incident = self._resolved(incident_id, resolution)
         fields = {"incident": incident_id, "resolution": resolution}
         self.tell(self.event(frames.attributed(source), "incident.resolved", fields))
         return incident
+
+    def _resolved(self, incident_id: str, resolution: str) -> Incident:
+        book = self.book
+        if book is None or self.responses.knows(incident_id):
+            incident = self.responses.resolve(incident_id, resolution)
+            asked(book, "resolve", incident_id, resolution)
+            return incident
+        if resolution and (found := book.resolve(incident_id, resolution)) is not None:
+            return found
+        return self.responses.resolve(incident_id, resolution)  # which says what is wrong
 
     # Calling hooks, and sending what they put off.
 

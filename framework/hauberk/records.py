@@ -7,6 +7,7 @@ changed behind another hook's back, and any key and any value that JSON has is a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, Final
@@ -20,6 +21,11 @@ from hauberk.secret import HIDDEN, Secret
 MAX_DEPTH: Final = 20
 MAX_DETAILS: Final = 10_000
 MAX_BITS: Final = 4_096
+#: Names under which credentials stand; of values nobody can tell.
+_CREDENTIAL: Final = re.compile(
+    r"(?i)secret|passw(?:or)?d|passphrase|token|signature|authorization|cookie|mnemonic"
+    r"|(?:api|private|access)[-_ ]?key|credentials?$|^(?:key|otp|pin|seed)$"
+)
 
 
 class Severity(IntEnum):
@@ -150,6 +156,8 @@ class Incident:
         details_json: A JSON object; `details` parses it.
         outcomes: What each responder did.
         resolution: Empty while it is open.
+        count: How often it was reported while it was open; stamped by the kernel.
+        is_contained: Whether every required responder has acted; stamped by the kernel.
     """
 
     id: str
@@ -160,11 +168,15 @@ class Incident:
     details_json: str = "{}"
     outcomes: tuple[Outcome, ...] = ()
     resolution: str = ""
+    count: int = field(default=1, kw_only=True)
+    is_contained: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         texts = (self.id, self.title, self.source, self.details_json, self.resolution)
         if not all(type(text) is str for text in texts):
             raise InvalidValue("Incident: id, title, source, details and resolution must be text")
+        if type(self.count) is not int or type(self.is_contained) is not bool:
+            raise InvalidValue("Incident: count and is_contained are stamped by the kernel")
         if type(self.severity) is not Severity or type(self.at_ns) is not int:
             raise InvalidValue("Incident: severity must be a Severity and at_ns an int")
         if type(self.outcomes) is not tuple or {*map(type, self.outcomes)} - {Outcome}:
@@ -175,12 +187,26 @@ class Incident:
         """A fresh copy of the details."""
         return dict(json.loads(self.details_json))
 
+    @property
+    def state(self) -> str:
+        """`open`, `contained` or `resolved`."""
+        if self.resolution:
+            return "resolved"
+        return "contained" if self.is_contained else "open"
+
+    @property
+    def sameness(self) -> tuple[str, str, Severity]:
+        """What reports of the same have in common while it is open: who, what, how bad."""
+        return self.source, self.title, self.severity
+
     def told(self) -> dict[str, Any]:
         """Everything about it, as a JSON-able mapping."""
         return {
             "incident": self.id,
             "title": self.title,
             "severity": self.severity.name,
+            "state": self.state,
+            "count": self.count,
             "source": self.source,
             "details": self.details,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
@@ -223,15 +249,20 @@ class Event:
         return dict(json.loads(self.fields_json))
 
 
-def to_json(details: Mapping[str, Any] | None) -> str:
+def to_json(details: Mapping[str, Any] | None, *, masks_names: bool = False) -> str:
     """Write details as a JSON object, secrets masked, the unknown as text.
+
+    Args:
+        details: Whatever it is.
+        masks_names: Whether what stands under the name of a credential, as `api_key`, is masked
+            too: for what people write by hand.
 
     Never raises, and ends whatever refers to itself: an incident must not be lost, nor its
     containment held up, over its details. What cannot be read is named in its place.
     """
     if details is None:
         return "{}"
-    plain = _Plain().reduce(details)
+    plain = _Plain(masks_names=masks_names).reduce(details)
     if type(plain) is not dict:
         plain = {"details": plain}
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)
@@ -240,8 +271,9 @@ def to_json(details: Mapping[str, Any] | None) -> str:
 class _Plain:
     """Reduces values to what JSON has, up to so many in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, masks_names: bool) -> None:
         self._left = MAX_DETAILS
+        self._masks_names = masks_names
 
     def reduce(self, value: Any, depth: int = 0) -> Any:
         self._left -= 1
@@ -281,7 +313,8 @@ class _Plain:
             if self._left < 0:
                 return
             name = self.reduce(key if isinstance(key, str) else repr(key), MAX_DEPTH)
-            yield name, self.reduce(item, depth + 1)
+            is_hidden = self._masks_names and item is not None and _CREDENTIAL.search(name)
+            yield name, HIDDEN if is_hidden else self.reduce(item, depth + 1)
 
     def _elements(self, value: Iterable[Any], depth: int) -> Iterator[Any]:
         for item in value:

@@ -33,8 +33,10 @@ BOT_HOOKS: Final = frozenset({"on_request", "on_end", "on_login", "on_login_end"
                               "on_incident", "on_event"})  # fmt: skip
 #: Guards' hooks, each with the one that is told how what it judged has ended.
 ENDS: Final = {"on_request": "on_end", "on_login": "on_login_end"}
-GRANTS: Final = frozenset({"amend", "sign", "authenticate", "record", "verify", *PORTS})
 FIRST: Final = "killswitch"
+#: What only the kill switch may be granted: to send what cancels, past every guard.
+EMERGENCY: Final = "emergency"
+GRANTS: Final = frozenset({"amend", "sign", "authenticate", "record", "verify", EMERGENCY, *PORTS})
 PACER: Final = "throttle"
 BOTS: Final = "bots"
 _REFUSED_OPTIONS: Final = ("wrapper", "hookwrapper", "tryfirst", "trylast", "specname",
@@ -42,7 +44,7 @@ _REFUSED_OPTIONS: Final = ("wrapper", "hookwrapper", "tryfirst", "trylast", "spe
 #: What incidents and events are attributed to that no plugin did.
 _NOBODY: Final = frozenset({"kernel", "bot", BOTS})
 #: What the kinds of the kernel's own events begin with, as a plugin's begin with its name.
-_KINDS: Final = frozenset({"request", "login", "incident"})
+_KINDS: Final = frozenset({"request", "login", "incident", EMERGENCY})
 _MAX_NAME: Final = 64
 
 
@@ -281,6 +283,8 @@ def _check_together(part: Part, found: dict[str, Impl]) -> None:
                 "name it under third_party in hauberk.yml",
             )
     else:
+        if EMERGENCY in part.grants and part.name != FIRST:
+            raise PluginRefused(part.name, f"the grant {EMERGENCY!r} is for {FIRST} alone")
         for hook, grant in HOOK_GRANTS.items():
             if hook in found and grant not in part.grants:
                 raise PluginRefused(part.name, f"{hook} needs the grant {grant!r} in hauberk.yml")

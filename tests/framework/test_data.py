@@ -449,6 +449,7 @@ def test_an_incident_is_told_with_everything_and_as_json() -> None:
     told = attrs.evolve(INCIDENT, details_json='{"k": [1]}', resolution="rotated").told()
     assert json.loads(json.dumps(told)) == {
         "incident": "inc-1", "title": "keys stolen", "severity": "HIGH", "source": "bot",
+        "state": "resolved", "count": 1,
         "details": {"k": [1]}, "resolution": "rotated",
         "outcomes": [{"did": "halted", "ok": True, "plugin": "", "took_ns": 0}],
     }  # fmt: skip

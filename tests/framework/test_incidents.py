@@ -626,7 +626,8 @@ def test_an_async_responder_that_breaks_or_is_cancelled_stops_no_other() -> None
     async def bot(guard: Guard) -> list[str]:
         guard.register(responder)
         guard.register(quick)
-        return [by_plugin(await guard.areport("leak", Severity.LOW))["async"].did for _ in range(3)]
+        reports = [await guard.areport(f"leak {n}", Severity.LOW) for n in range(3)]
+        return [by_plugin(report)["async"].did for report in reports]
 
     with make_guard() as guard:
         did = asyncio.run(bot(guard))
@@ -639,11 +640,12 @@ def test_an_async_responder_that_hangs_is_abandoned_and_not_called_again_until_i
         release = asyncio.Event()
         responder = Async(release.wait)
         guard.register(responder)
-        did = [by_plugin(await guard.areport("leak", Severity.LOW))["async"].did for _ in range(2)]
+        reports = [await guard.areport(f"leak {n}", Severity.LOW) for n in range(2)]
         release.set()
         await asyncio.to_thread(responder.done.wait, PATIENCE_S)
         await asyncio.sleep(0)
-        return [*did, by_plugin(await guard.areport("leak", Severity.LOW))["async"].did]
+        reports.append(await guard.areport("leak 3", Severity.LOW))
+        return [by_plugin(report)["async"].did for report in reports]
 
     with make_guard(limits=SHORT) as guard:
         did = asyncio.run(bot(guard))
@@ -958,7 +960,9 @@ def test_a_report_inside_a_responder_is_allowed() -> None:
     assert by_plugin(incident)["escalates"].did == "escalated"
 
 
-def test_responders_that_report_upon_reports_come_to_an_end() -> None:
+def test_responders_that_report_upon_reports_come_to_an_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     depths: list[int] = []
 
     class Echo(Named):
@@ -971,8 +975,8 @@ def test_responders_that_report_upon_reports_come_to_an_end() -> None:
         incident = guard.report("shout", Severity.LOW)
     assert len(depths) == 4
     assert by_plugin(incident)["echo"].ok
-    deepest = guard.incidents[0].outcomes
-    assert "4 dispatches deep" in deepest[-1].did, "its report was refused, and it says so"
+    assert guard.incidents[-1].count == 3, "the same again is the same incident"
+    assert "4 dispatches deep" in caplog.text, "its report was refused, and it says so"
 
 
 def test_recorders_that_emit_upon_events_come_to_an_end(caplog) -> None:

@@ -6,6 +6,7 @@ nobody else. It is a seat belt: whoever owns the files can use them without this
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +21,13 @@ _PORT: Final = "access"
 _MEND: Final = "config.write"
 
 
-def check_access(capability: str, config: Path) -> str:
+def check_access(capability: str, config: Path, *, fresh_s: float = 0) -> str:
     """Return the name of who types, if they may.
 
     Args:
         capability: What is needed, for example `vault.write`.
         config: The configuration.
+        fresh_s: How long ago they may have logged in, seconds; 0 for any time.
 
     Raises:
         Denied: They may not; says what to do.
@@ -45,7 +47,9 @@ def check_access(capability: str, config: Path) -> str:
             if capability != _MEND:
                 raise
             return _owner(found, config)
-        return _asked(provider, one.plugin, capability, stored_token(config))
+        token = stored_token(config)
+        fresh = {"fresh_s": fresh_s} if fresh_s else {}  # not every provider knows of it
+        return _asked(provider, one.plugin, capability, token, fresh)
 
 
 def _provider(config: Config) -> str | None:
@@ -55,22 +59,26 @@ def _provider(config: Config) -> str | None:
     return default if named is None and default in config.plugins else named
 
 
-def _asked(provider: str, plugin: Any, capability: str, token: Secret | None) -> str:
+def _asked(
+    provider: str, plugin: Any, capability: str, token: Secret | None, fresh: Mapping[str, float]
+) -> str:
     """Ask about the session, and where that may not, about whoever runs this process."""
     try:
-        return _answered(provider, plugin, capability, token)
+        return _answered(provider, plugin, capability, token, fresh)
     except Denied as denied:
         if token is not None:
             with suppress(Denied):
-                return _answered(provider, plugin, capability, None)
+                return _answered(provider, plugin, capability, None, fresh)
         raise denied from None
 
 
-def _answered(provider: str, plugin: Any, capability: str, token: Secret | None) -> str:
+def _answered(
+    provider: str, plugin: Any, capability: str, token: Secret | None, fresh: Mapping[str, float]
+) -> str:
     """Ask; whatever is no answer is a refusal."""
     try:
         gate = getattr(plugin, plugin.provides[_PORT])
-        who = gate.check(capability, token)
+        who = gate.check(capability, token, **fresh)
     except (HauberkError, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -23,13 +23,14 @@ class Options:
     config: Path = Path("hauberk.yml")
     json: bool = False
 
-    def require(self, capability: str) -> str:
+    def require(self, capability: str, *, fresh_s: float = 0) -> str:
         """Return the name of who types, if they may; for what not every use of a command needs.
 
         What every use needs is better said by `hauberk.command.Command.capability`.
 
         Args:
             capability: For example `user.write`.
+            fresh_s: How long ago whoever types may have logged in, seconds; 0 for any time.
 
         Raises:
             Denied: They may not; says what to do.
@@ -39,4 +40,4 @@ class Options:
         """
         from hauberk.cli.access import check_access
 
-        return check_access(capability, self.config)
+        return check_access(capability, self.config, fresh_s=fresh_s)

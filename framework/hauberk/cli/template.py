@@ -27,10 +27,10 @@ state: hauberk-state
 # Who is asked about a request, in this order. The kill switch comes first; `bots` is where hooks
 # registered at run time stand; no plugin that judges requests stands after throttle. Add `auth` for
 # users who log in: `hauberk user`, `hauberk login`.
-plugins: [killswitch, policy, bots, throttle, signing, logs]
+plugins: [killswitch, policy, bots, throttle, signing, monitor, audit, logs]
 
-# Without these nothing starts.
-required: [killswitch, policy, throttle, signing]
+# Without these nothing starts; and what changes something waits until audit has recorded it.
+required: [killswitch, policy, throttle, signing, audit]
 
 # Which plugin provides which port: records are kept by `store`, sealed by `vault`, and both by
 # `sealed`.
@@ -48,10 +48,12 @@ grants:
   storage: [vault]
   encryption: []
   transport: []
-  killswitch: [store]
+  killswitch: [store, emergency, venues]
   policy: [venues, store, reference_price]
   throttle: [venues, store]
   signing: [sign, keys, venues, store, transport]
+  monitor: [record, venues, store]
+  audit: [record, sealed, transport, hashes]
   logs: [record]
 
 # Plugins of others, by distribution; nothing of a distribution that is not named is imported.
@@ -74,7 +76,20 @@ accounts:
 encryption:
   $encryption
 
+# Who is told of incidents: list `notify` last under `plugins:`, pip install 'hauberk[notify]', and
+# keep the URL of each route where nobody sees it: hauberk notify put mail
+# notify:
+#   routes:
+#     - {name: mail, to: vault:mail, severity: medium}
+#     - {name: pager, to: env:PAGER_URL, severity: critical}
+
 # A plugin's own settings stand under its name. `hauberk config schema` describes them all.
+
+# What happened is recorded so that nobody can rewrite it unseen, once a witness elsewhere holds the
+# newest checkpoint: a file on another mount, or a URL.
+# audit:
+#   witnesses: ["file:/media/usb/hauberk-checkpoint"]
+
 logs:
   format: console
 """)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -12,7 +13,7 @@ from hauberk.errors import Denied
 from hauberk.secret import Secret
 from hauberk_plugins.auth.parts import ADMIN
 from hauberk_plugins.auth.roles import holds, who_holds
-from hauberk_plugins.auth.session_record import Session
+from hauberk_plugins.auth.session_record import SLACK_NS, Session
 from hauberk_plugins.auth.sessions import SessionManager
 
 NAME: Final = "auth"
@@ -46,6 +47,7 @@ class AccessGate:
         has_admin: Whether there is a user with the role of an admin.
         owner: Gives the name of the user that runs this process, if the state folder is theirs;
             else `None`.
+        wall_ns: The wall clock, nanoseconds since the epoch.
     """
 
     def __init__(
@@ -53,23 +55,27 @@ class AccessGate:
         sessions: SessionManager,
         has_admin: Callable[[], bool],
         owner: Callable[[], str | None],
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._sessions = sessions
         self._has_admin = has_admin
         self._owner = owner
+        self._wall_ns = wall_ns
         # The last admin can be neither disabled nor demoted: once there is one, there always is.
         self._had_admin = False
 
-    def check(self, capability: str, token: Secret | None) -> str:
+    def check(self, capability: str, token: Secret | None, *, fresh_s: float = 0) -> str:
         """Return the name of who holds a session and may do something.
 
         Args:
             capability: For example `vault.write`.
             token: The session's token, or `None` for whoever runs this process: never for
                 somebody who asks through it.
+            fresh_s: How long ago the login may have been, seconds; 0 for any time.
 
         Raises:
-            Denied: Nobody, or one without the role for it; says what to do.
+            Denied: Nobody, one without the role for it, or one whose login is too old; says what
+                to do.
             StoreError, SealError: Nobody can tell.
         """
         who = self.who(token)
@@ -81,6 +87,7 @@ class AccessGate:
                 f"{who.user!r} may not: {capability} needs the role {needed}, and has: {has}; an "
                 "admin can give it: hauberk user roles",
             )
+        self._check_fresh(who, capability, fresh_s)
         return who.user
 
     def who(self, token: Secret | None) -> Who:
@@ -103,6 +110,18 @@ class AccessGate:
                 f"user of the machine, or {LOG_IN}",
             )
         raise Denied(NAME, f"nobody is logged in, or the session is over: {LOG_IN}")
+
+    def _check_fresh(self, who: Who, capability: str, fresh_s: float) -> None:
+        """Refuse a session whose login is too old, or dated in the future."""
+        if not fresh_s or who.session is None:
+            return
+        age_ns = self._wall_ns() - who.session.created_ns
+        if not -SLACK_NS <= age_ns <= fresh_s * 1e9:
+            raise Denied(
+                NAME,
+                f"{who.user!r} logged in too long ago: {capability} needs a login of the last "
+                f"{fresh_s:.0f} s: hauberk login {who.user}",
+            )
 
     def owner(self) -> str:
         """Return the name of the owner of the state folder, if that is who runs this process.

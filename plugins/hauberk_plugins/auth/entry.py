@@ -52,10 +52,10 @@ class Entry:
             has_admin: Whether there is a user with the role of an admin.
             before: What this takes over from, after a reload.
         """
-        clock = context.clock
+        clock, wall_ns = context.clock, context.clock.wall_ns
         sessions = SessionManager(
             lambda: context.sealed,
-            clock.wall_ns,
+            wall_ns,
             clock.monotonic_ns,
             token_bytes,
             limits,
@@ -74,7 +74,9 @@ class Entry:
             tell=context.emit,
             recheck=context.recheck,
         )
-        return cls(sessions, tokens, AccessGate(sessions, has_admin, lambda: _owner(context)))
+        return cls(
+            sessions, tokens, AccessGate(sessions, has_admin, lambda: _owner(context), wall_ns)
+        )
 
 
 def this_boot(path: Path = _BOOT) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from hauberk.accounts import Account
-from hauberk.errors import CredentialsMissing, UnsafeFile
+from hauberk.errors import CredentialsMissing, HauberkError, UnsafeFile
 from hauberk.files import read_private
 from hauberk.oskeyring import SERVICE, Entry, look_up
 from hauberk.ownership import check_obeyed
@@ -41,6 +41,10 @@ def _no_vault(names: Sequence[str]) -> None:  # noqa: ARG001 - none of them is t
     return None
 
 
+class KeysDisabled(HauberkError):
+    """An incident has disabled every key; `hauberk resume` enables them."""
+
+
 @frozen(eq=False)
 class _Held:
     account: Account
@@ -64,6 +68,7 @@ class APIKeyManager:
             where there is no vault.
         folder: Where relative paths of `file:PATH` start.
         keyring: Looks an entry of the operating system's keyring up.
+        disabled: Says why nobody may have any key at present; empty where they may.
     """
 
     def __init__(
@@ -76,9 +81,11 @@ class APIKeyManager:
         *,
         folder: Path = Path(),
         keyring: Callable[[str], Entry] = look_up,
+        disabled: Callable[[], str] = str,
     ) -> None:
         self._folder = folder
         self._keyring = keyring
+        self._disabled = disabled
         self._accounts = accounts
         self._monotonic_ns = monotonic_ns
         self._environ = environ
@@ -94,8 +101,11 @@ class APIKeyManager:
             CredentialsMissing: Says which reference leads nowhere, and where it was looked for;
                 `UnusableCredentials` what is wrong with what it leads to.
             UnusableReference: A reference is of a kind that is not available.
+            KeysDisabled: Everything is halted.
             ConfigError: A dotenv file that is needed may not be used: says what to do.
         """
+        if why := self._disabled():
+            raise KeysDisabled(f"no key is given out, of {account!r} neither: {why}")
         configured = self._accounts().get(account)
         if (held := self._fresh(account, configured)) is not None:
             return held

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from hauberk.command import Command
 from hauberk.context import Context
+from hauberk.emergency import is_emergency
 from hauberk.environment import VARIABLES
 from hauberk.errors import MisuseError
 from hauberk.hooks import Plugin, hookimpl
@@ -32,7 +33,10 @@ class KeysConfig:
 
 
 class KeysPlugin(Plugin):
-    """Provides `keys`. With the grant `sealed`, references such as `vault:NAME` lead there."""
+    """Provides `keys`. With the grant `sealed`, references such as `vault:NAME` lead there.
+
+    While everything is halted it gives out none, except to the emergency lane, which cancels.
+    """
 
     interface = (1, 1)
     Config = KeysConfig
@@ -53,6 +57,7 @@ class KeysPlugin(Plugin):
             files,
             lambda names: _opened(context, names),
             folder=context.folder,
+            disabled=lambda: "" if is_emergency() else context.halted,
         )
 
     @hookimpl

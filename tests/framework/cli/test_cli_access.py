@@ -18,6 +18,8 @@ OPEN = {
     "demo", "init", "doctor", "plugins", "plugin new", "config schema", "config check",
     # Asks by itself, where what it shows is sealed.
     "config get",
+    # Asks by itself: it halts too where nobody can be asked.
+    "halt",
 }  # fmt: skip
 SIGN = ("sign", "GET", "https://api.binance.com/api/v3/account")
 PROVIDER = """

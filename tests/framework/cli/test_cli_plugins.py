@@ -54,7 +54,7 @@ def leave(config, pid, **change):
 def test_providers_come_first_and_then_the_one_order(show):
     assert list(show()) == [
         *("venues", "encryption", "storage", "keys", "transport"),
-        *("killswitch", "policy", "throttle", "signing", "logs"),
+        *("killswitch", "policy", "throttle", "signing", "monitor", "audit", "logs"),
     ]
 
 

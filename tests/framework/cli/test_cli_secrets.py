@@ -19,7 +19,7 @@ ACCOUNT = f"{BASE}/api/v3/account"
 @pytest.fixture
 def everything(config, edit, monkeypatch):
     """Have the commands of every built-in."""
-    edit("signing, logs]", "signing, auth, logs]")
+    edit("signing, monitor", "signing, auth, monitor")
     monkeypatch.setenv("HAUBERK_CONFIG", str(config))
     return [*COMMANDS, *(one.command.name for one in contributed(config, COMMANDS))]
 
@@ -53,9 +53,11 @@ def test_the_signature_and_the_key_are_printed_where_they_belong_and_nowhere_els
 
 
 def test_no_secret_is_asked_for_as_an_argument(hauberk, everything):
-    # Each takes where a secret is, and refuses what is none of these.
+    # Each takes where a secret is, and refuses what is none of these; that of `audit verify` is
+    # what anybody may verify by.
     places = {
         *[("init", "--key"), ("vault rewrap", "--key"), ("vault rewrap", "--passphrase")],
+        ("audit verify", "--key"),
     }
     assert {"vault rewrap", "user add", "login", "token create"} <= set(everything)
     for name in everything:

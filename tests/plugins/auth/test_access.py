@@ -39,7 +39,7 @@ class Place:
         self.sessions = SessionManager(
             lambda: self.store, clock.wall_ns, clock.monotonic_ns, secrets.token_bytes
         )
-        self.gate = AccessGate(self.sessions, self._has_admin, lambda: self.owner)
+        self.gate = AccessGate(self.sessions, self._has_admin, lambda: self.owner, clock.wall_ns)
 
     def _has_admin(self) -> bool:
         self.asked.append(None)
@@ -243,3 +243,29 @@ def test_a_machine_that_tells_no_boot_from_another_is_not_trusted_to(tmp_path: P
     assert this_boot(tmp_path / "odd") == ""
     (tmp_path / "boot").write_text("4a3e\n", "ascii")
     assert this_boot(tmp_path / "boot") == "4a3e"
+
+
+# A login of late.
+
+
+def test_what_needs_a_login_of_late_takes_one_and_no_older_one() -> None:
+    place = Place()
+    token = place.sessions.create("alice", ("operator",))
+    place.clock.advance(300)
+    assert place.gate.check("resume", token, fresh_s=300) == "alice"
+    place.clock.advance(1)
+    with pytest.raises(Denied, match=r"logged in too long ago.*300 s: hauberk login alice"):
+        place.gate.check("resume", token, fresh_s=300)
+    assert place.gate.check("resume", token) == "alice"
+
+
+def test_a_login_of_tomorrow_is_none_of_late() -> None:
+    place = Place()
+    token = place.sessions.create("alice", ("operator",))
+    place.clock.step_wall(-60)
+    with pytest.raises(Denied):
+        place.gate.check("resume", token, fresh_s=300)
+
+
+def test_who_may_without_a_session_need_not_log_in() -> None:
+    assert Place(has_admin=False).gate.check("resume", None, fresh_s=300) == "root"

@@ -21,6 +21,7 @@ def context(folder):
     return SimpleNamespace(
         accounts={"main": Account("binance", key="env:KEYS_TEST_K", secret="env:KEYS_TEST_S")},
         clock=SimpleNamespace(monotonic_ns=lambda: 0),
+        halted="",
         folder=folder,
         has=lambda port: False,
     )
@@ -104,3 +105,19 @@ def test_a_bot_without_its_key_is_told_the_whole_of_where_it_was_looked_for(form
             guard.clear(order) if form == "clear" else asyncio.run(guard.aclear(order))
     assert "account 'main': env:KEYS_TEST_K is not set" in caught.value.reason
     assert f"(looked in the environment, {path})" in caught.value.reason
+
+
+def test_while_everything_is_halted_no_key_is_given_out_but_to_the_emergency_lane(folder):
+    from hauberk import emergency
+    from hauberk_plugins.keys.api_keys import KeysDisabled
+
+    plugin, stand_in = KeysPlugin(KeysConfig()), context(folder)
+    plugin.on_start(stand_in)
+    assert plugin.manager.credentials("main")
+    stand_in.halted = "halted since 'worst' (inc-1)"
+    with pytest.raises(KeysDisabled, match=r"'main'.*halted since 'worst' \(inc-1\)"):
+        plugin.manager.credentials("main")
+    with emergency._signing():
+        assert plugin.manager.credentials("main")
+    stand_in.halted = ""
+    assert plugin.manager.credentials("main")

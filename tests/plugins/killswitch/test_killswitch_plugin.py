@@ -3,11 +3,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import pytest
 
-from hauberk import Denied, Deny, Incident, Operation, Request, Severity, StoreError
+from hauberk import Denied, Request, Severity, StoreError
 from hauberk.guard import Guard
 from hauberk.ports import Record
 from hauberk.testing import (
@@ -20,13 +19,25 @@ from hauberk.testing import (
     make_plan,
 )
 from hauberk_plugins.killswitch.plugin import KillSwitchPlugin
-from hauberk_plugins.killswitch.stored import RECORD, load, save
+from hauberk_plugins.killswitch.stored import RECORD, look, raise_to
 from hauberk_plugins.killswitch.switch import BadState, Level, State
 
 BASE = "https://api.open.test"
 ORDER = Request("POST", DEFAULT_URL)
 CANCEL = Request("DELETE", f"{BASE}/cancel/order")
 STORED: dict[str, Sequence[str]] = {"killswitch": ["store"]}
+
+
+def load(store: MemoryStore) -> State:
+    state = look(store).state
+    assert state is not None
+    return state
+
+
+def turn(made: Guard) -> None:
+    """Have the kill switch and the store brought together at once."""
+    plugin = made.snapshot.part("killswitch").plugin  # type: ignore[union-attr]
+    assert plugin._keeper.ask(30)
 
 
 def switched(guard: GuardFactory, grants: dict[str, Sequence[str]] = STORED) -> Guard:
@@ -151,31 +162,39 @@ def test_it_acts_in_memory_before_a_store_that_hangs(
         with pytest.raises(Denied, match="halted since 'worst'") as caught:
             made.clear(CANCEL)
         assert caught.value.plugin == "killswitch"
+        report.join()  # it does not wait for ever
+        outcome = made.incidents[0].outcomes[0]
+        assert outcome.did.endswith("not stored: the store has not answered yet")
     finally:
         go_on.set()
         report.join()
+    turn(made)
     assert load(store).level is Level.HALTED
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
 @pytest.mark.parametrize("method", ["get", "put"])
-def test_it_acts_in_memory_before_a_store_that_ends_it(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, method: str, error: BaseException
+def test_it_acts_in_memory_before_a_store_that_ends_its_thread(
+    guard: GuardFactory,
+    store: MemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    error: BaseException,
 ) -> None:
-    plugin, clock = KillSwitchPlugin(), FakeClock()
-    context = SimpleNamespace(predecessor=None, has=lambda _: True, store=store, clock=clock)
-    plugin.on_start(context)  # type: ignore[arg-type]
+    made = switched(guard)
 
     def ends(*_args: object, **_options: object) -> None:
         raise error
 
-    monkeypatch.setattr(store, method, ends)
-    incident = Incident("i-1", "worst", Severity.CRITICAL, "bot", 0)
-    with pytest.raises(type(error)):
-        plugin.on_incident(incident)
-    assert plugin.on_request(CANCEL.stamped("r-1", Operation.CANCEL)) == Deny(
-        "halted since 'worst' (i-1)"
-    )
+    with monkeypatch.context() as broken:
+        broken.setattr(store, method, ends)
+        outcome = made.report("worst", Severity.CRITICAL).outcomes[0]
+        assert outcome.ok
+        assert outcome.did.endswith(f"not stored: {type(error).__name__}")
+        with pytest.raises(Denied, match="halted since 'worst'"):
+            made.clear(CANCEL)
+    turn(made)
+    assert load(store).level is Level.HALTED
 
 
 def test_what_a_store_raises_that_is_not_ours_is_not_shown_in_the_outcome(
@@ -209,8 +228,7 @@ def test_what_could_not_be_stored_is_stored_as_soon_as_it_can(
     store.error = StoreError("disk full")
     made.report("bad", Severity.HIGH)
     store.error = None
-    clock.advance(3_600)
-    made.clear(CANCEL)
+    turn(made)
     assert load(store).level is Level.RESTRICTED
 
 
@@ -231,9 +249,9 @@ def test_a_reload_does_not_lift_it(clock: FakeClock) -> None:
 
 def test_two_processes_on_one_store_never_lower_each_other() -> None:
     store = MemoryStore()
-    save(store, State(Level.HALTED, "theirs", "i-1"))
-    save(store, State(Level.RESTRICTED, "ours", "i-2"))
-    assert load(store) == State(Level.HALTED, "theirs", "i-1")
+    raise_to(store, State(Level.HALTED, "theirs", "i-1"))
+    raise_to(store, State(Level.RESTRICTED, "ours", "i-2"))
+    assert load(store) == State(Level.HALTED, "theirs", "i-1", ("i-2",))
 
 
 def test_a_write_that_meets_another_one_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +266,7 @@ def test_a_write_that_meets_another_one_looks_again(monkeypatch: pytest.MonkeyPa
         return seen
 
     monkeypatch.setattr(store, "get", get)
-    save(store, State(Level.RESTRICTED, "ours"))
+    raise_to(store, State(Level.RESTRICTED, "ours"))
     assert load(store).title == "theirs"
 
 
@@ -256,14 +274,16 @@ def test_an_unreadable_record_is_left_as_evidence() -> None:
     store = MemoryStore()
     store.put(RECORD, b"scribble")
     with pytest.raises(BadState):
-        save(store, State(Level.HALTED, "x"))
+        raise_to(store, State(Level.HALTED, "x"))
     record = store.get(RECORD)
     assert record is not None
     assert record.value == b"scribble"
 
 
 def test_the_record_is_plain_json(store: MemoryStore) -> None:
-    save(store, State(Level.HALTED, "worst", "i-1"))
+    raise_to(store, State(Level.HALTED, "worst", "i-1"))
     record = store.get(RECORD)
     assert record is not None
-    assert json.loads(record.value) == {"level": "halted", "title": "worst", "incident": "i-1"}
+    assert json.loads(record.value) == {
+        "level": "halted", "title": "worst", "incident": "i-1", "also": [],
+    }  # fmt: skip

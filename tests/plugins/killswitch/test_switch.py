@@ -34,6 +34,17 @@ def test_it_never_sinks_and_keeps_what_raised_it(levels: list[Level]) -> None:
             assert switch.state.incident == f"i-{number}"
 
 
+@given(st.lists(st.tuples(st.sampled_from(Level), st.sampled_from("abcde"))))
+def test_states_join_to_the_highest_and_name_every_incident(rises: list[tuple[Level, str]]) -> None:
+    state = State()
+    for level, name in rises:
+        state = state.joined(State(level, name, name))
+    stopping = [(level, name) for level, name in rises if level]
+    assert state.level == max((level for level, _ in stopping), default=Level.NORMAL)
+    assert set(state.incidents) == {name for _, name in stopping}
+    assert state.joined(state) is state
+
+
 @given(st.sampled_from(Level), st.text(), st.text())
 def test_a_state_is_read_back_as_it_was_written(level: Level, title: str, incident: str) -> None:
     state = State(level, title, incident)
@@ -48,9 +59,9 @@ def test_a_state_is_read_back_as_it_was_written(level: Level, title: str, incide
         b"null",
         b"[]",
         b'{"level": "normal"}',
-        b'{"level": "asleep", "title": "", "incident": ""}',
-        b'{"level": 0, "title": "", "incident": ""}',
-        b'{"level": "normal", "title": "", "incident": "", "until": "tomorrow"}',
+        b'{"level": "asleep", "title": "", "incident": "", "also": []}',
+        b'{"level": 0, "title": "", "incident": "", "also": []}',
+        b'{"level": "normal", "title": "", "incident": "", "also": [], "until": "tomorrow"}',
         b"[" * 100_000,
     ],
 )

@@ -17,7 +17,8 @@ HOMES = {"HOME": "home", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state",
 CONFIG = """\
 mode: enforce
 state: hauberk-state
-plugins: [killswitch, policy, bots, throttle, signing, auth, monitor, audit, logs, alerts]
+plugins: [killswitch, policy, bots, throttle, signing, auth, monitor, audit, logs, notify, recovery,
+  alerts]
 required: [killswitch, policy, throttle, signing]
 third_party: {canary-alerts: {plugins: [alerts], grants: []}}
 accounts:
@@ -28,6 +29,7 @@ accounts:
 encryption: {key: file:../keys/wrapping.key}
 auth: {cost: 10}
 logs: {format: json, level: debug, file: events.jsonl}
+notify: {routes: [{name: pager, to: "file:../keys/pager.key"}, {name: mail, to: vault:mail}]}
 """
 ALERTS = """\
 from attrs import frozen
@@ -66,6 +68,7 @@ def lay_out(root: Path, marks: Marks) -> None:
     _write(root / "bot/.env", f"DOT_KEY={key}\nDOT_SECRET='{secret}'\n")
     for name in ("wrapping", "other", "wrong"):
         _write(root / f"keys/{name}.key", b64encode(marks.key(f"{name} key")).decode() + "\n")
+    _write(root / "keys/pager.key", f"json://127.0.0.1:9/{marks.mark('pager key')}\n")
     _write(root / "site/canary_alerts.py", ALERTS)
     info = root / "site/canary_alerts-1.0.dist-info"
     info.mkdir()

@@ -56,6 +56,10 @@ def code(world: World) -> Typed:
     return world.code
 
 
+def a_url(world: World) -> Typed:
+    return f"json://127.0.0.1:9/{made('another URL')(world)}"
+
+
 TWICE = [made("another password")] * 2
 
 #: Every command; the first scene of each is one of success.
@@ -155,13 +159,58 @@ SCENES: dict[str, list[Scene]] = {
     "audit export": [Scene("audit export --proof 0"), Scene("audit export --proof 99", status=2)],
     "audit checkpoint": [Scene("audit checkpoint")],
     "audit rotate-key": [Scene("audit rotate-key")],
+    "monitor rules": [Scene("monitor rules")],
+    "audit begin": [Scene("audit begin --reason the-report-of-May")],
     "budgets": [Scene("budgets")],
+    "notify test": [Scene("notify test", status=1), Scene("notify test --route none", status=2)],
+    "notify outbox": [Scene("notify outbox"), Scene("notify outbox --dead")],
+    "notify retry": [Scene("notify retry --all"), Scene("notify retry 0123abcd", status=2)],
+    "notify put": [
+        Scene("notify put mail", [a_url]),
+        Scene("notify put mail", [made("no URL")], status=2),
+        Scene("notify put mail", [""], status=2),
+    ],
     "policy explain": [
         Scene("policy explain GET https://api.binance.com/api/v3/account --account main"),
         Scene("policy explain GET https://api.binance.com/other --account main", status=1),
     ],
     "policy reset": [Scene("policy reset main"), Scene("policy reset nobody", status=2)],
-    "resume": [Scene("resume --reason mended")],
+    "recovery create": [
+        Scene("recovery create"),
+        Scene("recovery create --reason monthly --keep 1", before=("recovery create",)),
+        Scene(f"recovery create --keep {ASTRAY}", status=2),
+    ],
+    "recovery list": [Scene("recovery list"), Scene("recovery list", before=("recovery create",))],
+    "recovery verify": [
+        Scene("recovery verify latest", before=("recovery create",)),
+        Scene(f"recovery verify {ASTRAY}", status=2),
+        Scene(f"recovery verify latest --key {ASTRAY}", status=2),
+    ],
+    "recovery drill": [
+        Scene("recovery drill latest", before=("recovery create",)),
+        Scene(f"recovery drill {ASTRAY}", status=2),
+    ],
+    "recovery restore": [
+        Scene("recovery restore latest --accept-rollback", before=("recovery create",)),
+        # Every session has ended: alice is to log in first.
+        Scene(
+            "recovery restore --undo",
+            status=1,
+            before=("recovery create", "recovery restore latest --accept-rollback"),
+        ),
+        Scene("recovery restore --finish"),
+        Scene(f"recovery restore {ASTRAY}", status=2),
+    ],
+    "halt": [Scene("halt"), Scene("halt --reason fire")],
+    "resume": [Scene("resume --reason mended"), Scene("resume --reason x", status=1, before=("halt",))],
+    "incident report": [
+        Scene("incident report fire --severity MEDIUM --detail n=1"),
+        Scene(f"incident report fire --severity MEDIUM --detail api_key={ASTRAY}"),
+        Scene(f"incident report fire --severity {ASTRAY}", status=2),
+    ],
+    "incident list": [Scene("incident list"), Scene("incident list --open")],
+    "incident show": [Scene("incident show nothing", status=2)],
+    "incident resolve": [Scene("incident resolve nothing --resolution done", status=2)],
     "user add": [
         Scene("user add carol --role trader", TWICE),
         Scene(

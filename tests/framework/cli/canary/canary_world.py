@@ -102,6 +102,8 @@ class World:
         for what in ("key", "secret", "spare"):
             make = marks.mark if what == "key" else marks.awkward
             self.do("vault", "put", f"main/{what}", types=[make(f"vault {what}")])
+        url = f"json://127.0.0.1:9/{marks.mark('URL in the vault')}"
+        self.do("notify", "put", "mail", types=[url])
         self.do("config", "set", "alerts.token", "--sealed", types=[marks.awkward("sealed value")])
         password = marks.awkward("password of alice")
         self.do("user", "add", "alice", "--role", "admin", types=[password] * 2)
