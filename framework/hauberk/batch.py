@@ -120,7 +120,10 @@ class SignedBatch:
 
     @classmethod
     def of(
-        cls, algorithm: str, rows: Iterable[tuple[bytes, bytes, int]], keys: Sequence[bytes] = ()
+        cls,
+        algorithm: str,
+        rows: Iterable[tuple[bytes | memoryview, bytes | memoryview, int]],
+        keys: Sequence[bytes] = (),
     ) -> SignedBatch:
         """Make a batch of rows: message, signature, index of the key."""
         messages, signatures = bytearray(), bytearray()

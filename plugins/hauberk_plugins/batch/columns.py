@@ -27,6 +27,8 @@ _KEY: Final = "key_id"
 _MISSING: Final = "a value is missing"
 #: Bytes of a part's messages, about; what has more is handed on in smaller parts.
 _BYTES: Final = 1 << 26
+#: Bytes that are read of a column at once.
+_BUFFER: Final = 1 << 20
 
 
 def read_parquet(path: Path, start: Start = BEGINNING) -> Iterator[Part]:
@@ -36,7 +38,8 @@ def read_parquet(path: Path, start: Start = BEGINNING) -> Iterator[Part]:
         ArchiveUnusable: It is damaged or cut off, or a column is missing or of a wrong type.
     """
     with _told(path, start.row):
-        file = pyarrow.parquet.ParquetFile(path)
+        # Read as a stream: of a row group as large as the file, little is in memory at once.
+        file = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
         names = _checked(path, file.schema_arrow, start)
         groups, total = range(file.metadata.num_row_groups), file.metadata.num_rows
     row = 0

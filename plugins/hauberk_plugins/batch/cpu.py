@@ -116,7 +116,7 @@ class CpuEngine:
         rows, start = self._rows_of(hash_), self._start(hash_)
         total = len(offsets) - 1
         # As the columns of batches are, so that what was compiled for those does for these.
-        data, places = _octets(memoryview(data)), _numbers(memoryview(offsets))
+        data, places = _octets(data.data), _numbers(offsets.data)
         no_keys = _numbers(memoryview(b""))
         words = np.empty((total, 8), start.dtype)
 
@@ -167,7 +167,7 @@ class CpuEngine:
             level = np.ascontiguousarray(
                 nodes if len(level) % 2 == 0 else np.concatenate([nodes, level[-1:]])
             )
-        return level[0].tobytes()
+        return bytes(level[0].tobytes())
 
     def _verify_part(
         self,

@@ -27,7 +27,8 @@ def found(name: str, cuda: Callable[[], Any] | None = None) -> list[Engine]:
     """Return the engines of a name, in the order in which they are asked.
 
     Args:
-        name: One of `NAMES`; `auto` means all that can run here, `reference` none.
+        name: One of `NAMES`; `auto` means all that can run here, `reference` none. Behind `cuda`
+            stands the processor, for when the GPU fails in the middle.
         cuda: Makes the engine of the GPU, or raises `HauberkError`; `None` where there is none.
 
     Raises:
@@ -39,10 +40,12 @@ def found(name: str, cuda: Callable[[], Any] | None = None) -> list[Engine]:
             engines.append(("cuda", _contained(cuda().verify)))
         except HauberkError as error:
             if name == "cuda":
-                raise EngineMissing(f"--engine cuda: {error}") from None
+                raise EngineMissing(
+                    f"--engine cuda: {error}; --engine auto takes what runs here"
+                ) from None
     elif name == "cuda":
         raise EngineMissing("--engine cuda: pip install 'hauberk[gpu]'")
-    if name in ("auto", "cpu"):
+    if name in ("auto", "cuda", "cpu"):
         if is_available():
             from hauberk_plugins.batch.cpu import default_engine
 

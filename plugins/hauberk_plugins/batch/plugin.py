@@ -25,7 +25,7 @@ _NEEDED: Final = ("numba", "numpy")
 
 
 @frozen
-class Config:
+class BatchConfig:
     """How batches are verified.
 
     Attributes:
@@ -41,10 +41,10 @@ class BatchPlugin(Plugin):
     """Engine: HMAC and hashes in vectors where numba is installed; provides `reference`."""
 
     interface = (1, 1)
-    Config = Config
+    Config = BatchConfig
     provides: ClassVar[dict[str, str]] = {"reference": "reference", "hashes": "hasher"}
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: BatchConfig) -> None:
         self.reference = ReferenceEngine(config.threads)
         self.hasher = Hasher(self._open, self._wrong)
         self._threads = config.threads

@@ -107,16 +107,17 @@ class Report:
         Raises:
             ReportUnusable: It cannot be noted.
         """
-        if self._path is None or self._file is None:
+        path, file = self._path, self._file
+        if path is None or file is None:
             return
         content = json.dumps({"format": _FORMAT, **asdict(self.progress)})
-        aside = _beside(self._path, ".progress.part")
+        aside = _beside(path, ".progress.part")
 
         def note() -> None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
             aside.write_text(content, encoding="utf-8")
-            aside.replace(_beside(self._path, ".progress"))
+            aside.replace(_beside(path, ".progress"))
 
         self._do(note)
 
