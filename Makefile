@@ -5,26 +5,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test sweep lint typing test-wheel test-ccxt docs bench clean
+.PHONY: demo test sweep lint typing test-gpu test-wheel test-ccxt docs bench clean
 .DEFAULT_GOAL := test
 
 # One stamp an extra: a change of pyproject.toml installs again, nothing else does.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable .
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[notify]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[test]'
-	@touch $@ $(VENV)/.base
+	@touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/.base $(VENV)/.test
+	@touch $@ $(VENV)/.demo $(VENV)/.test
 
-demo: $(VENV)/.base
+demo: $(VENV)/.demo
 	$(BIN)/hauberk demo
 
 test: $(VENV)/.test
@@ -43,6 +43,14 @@ lint: $(VENV)/.dev
 # What a plugin's author is told by mypy: right plugins pass, wrong ones are reported.
 typing: $(VENV)/.dev
 	$(BIN)/python typing_tests/check.py
+
+# The GPU's kernels: compiled for three architectures, run in a simulator, and on a GPU where one is.
+$(VENV)/.gpu: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[test,gpu]'
+	@touch $@ $(VENV)/.demo $(VENV)/.test
+
+test-gpu: $(VENV)/.gpu
+	$(BIN)/python -m pytest -q -rs tests/plugins/gpu -m gpu
 
 # The distribution as a stranger installs it: built, installed elsewhere, used.
 test-wheel: $(VENV)/.dev
@@ -68,6 +76,8 @@ test-ccxt: $(VENV)/.test $(PEER)/.made $(NEWEST)/.made
 	$(BIN)/python tests/peer_signing/compare_hyperliquid.py --peer $(PEER)/bin/python
 	$(BIN)/python tests/peer_operations/compare.py --peer $(NEWEST)/bin/python
 	$(BIN)/python tests/peer_operations/compare.py --peer $(PEER)/bin/python bitmex
+	$(NEWEST)/bin/python tests/peer_emergency/ask_with_ccxt.py | cmp - tests/vectors/emergency/ccxt-4.5.90.json
+	$(PEER)/bin/python tests/peer_emergency/ask_with_ccxt.py bitmex | cmp - tests/vectors/emergency/ccxt-4.5.81.json
 	$(NEWEST)/bin/python -m pytest -q --confcutdir=tests/peer_clients -p no:cacheprovider tests/peer_clients/ccxt_checks.py
 
 docs: $(VENV)/.dev

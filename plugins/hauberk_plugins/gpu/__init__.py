@@ -1,0 +1,1 @@
+"""Verifying batches on a GPU, with Numba CUDA."""
