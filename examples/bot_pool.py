@@ -43,4 +43,6 @@ def main(store: str = "store") -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] not in ([], ["memory"], ["store"]):
+        raise SystemExit("usage: bot_pool.py [memory|store]; Redis needs a HAUBERK_CONFIG of yours")
     main(*sys.argv[1:2])

@@ -18,15 +18,21 @@ CONFIG = """\
 state: hauberk-state
 plugins: [killswitch, policy, bots, throttle, signing]
 required: [killswitch, policy, throttle, signing]
+venues: {{folder: "{venues}"}}
 accounts:
-  main: {{venue: binance, key: env:EXAMPLE_KEY, secret: env:EXAMPLE_SECRET, base_url: "{url}"}}
+  main: {{venue: {venue}, key: env:EXAMPLE_KEY, secret: env:EXAMPLE_SECRET, base_url: "{url}"}}
 keys: {{dotenv: .env}}
 throttle: {{store: {store}}}
 """
 
 
+VENUES = Path(__file__).parent / "venues"
+
+
 @contextmanager
-def configured(store: str = "memory") -> Iterator[tuple[Path, str, SandboxExchange | None]]:
+def configured(
+    store: str = "memory", venue: str = "binance"
+) -> Iterator[tuple[Path, str, SandboxExchange | None]]:
     """Yield a configuration, where its account is, and the sandbox where one was started."""
     if "HAUBERK_CONFIG" in os.environ:
         path = Path(os.environ["HAUBERK_CONFIG"])
@@ -41,12 +47,13 @@ def configured(store: str = "memory") -> Iterator[tuple[Path, str, SandboxExchan
         dotenv.touch(0o600)
         dotenv.write_text(f"EXAMPLE_KEY={key}\nEXAMPLE_SECRET={secret}\n", encoding="utf-8")
         path = Path(folder, "hauberk.yml")
-        path.write_text(CONFIG.format(url=server.url, store=store), encoding="utf-8")
+        text = CONFIG.format(url=server.url, store=store, venue=venue, venues=VENUES)
+        path.write_text(text, encoding="utf-8")
         yield path, server.url, exchange
 
 
 @contextmanager
-def guarded_market() -> Iterator[tuple[hauberk.Guard, str]]:
+def guarded_market(venue: str = "binance") -> Iterator[tuple[hauberk.Guard, str]]:
     """Yield a guard, and where its account `main` is."""
-    with configured() as (path, url, _), hauberk.open(path) as guard:
+    with configured(venue=venue) as (path, url, _), hauberk.open(path) as guard:
         yield guard, url

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hauberk_plugins import sandbox
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -28,6 +30,31 @@ def test_a_market_maker_quotes_and_flattens(name):
     assert "round 3: quoted on both sides" in out
     assert "maker: cancelled 2 orders" in out
     assert "the bot stopped: denied by killswitch" in out
+
+
+def test_a_bot_sells_what_it_holds_while_trading_is_restricted():
+    out = run("flatten.py", "HIGH")
+    assert "killswitch: restricted" in out
+    assert "holder: sold 0.00300000 BTCUSDT" in out
+    assert "it buys no more: denied by killswitch" in out
+    assert out.endswith("holds 0.00000000 BTCUSDT\n")
+
+
+def test_once_everything_is_halted_it_keeps_it_and_says_so():
+    out = run("flatten.py", "CRITICAL")
+    assert "holder: still holds 0.00300000 BTCUSDT: halted since 'a drill'" in out
+    assert out.endswith("holds 0.00300000 BTCUSDT\n")
+
+
+def test_a_venue_that_maps_sales_is_else_as_the_sandbox_says():
+    ours = (EXAMPLES / "venues" / "holdings.yml").read_text("utf-8").partition("name: holdings")
+    shipped = Path(sandbox.__file__).parent / "venues" / "sandbox.yml"
+    theirs = shipped.read_text("utf-8").partition("name: sandbox")
+    changed = set(ours[2].splitlines()) ^ set(theirs[2].splitlines())
+    assert changed == {
+        "  POST /api/v3/order: trade",
+        "  POST /api/v3/order: {otherwise: trade, when: {side: {SELL: reduce}}}",
+    }
 
 
 def test_a_pool_of_bots_gets_every_answer():

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+from hauberk.cli.demo_story import Alarm
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident, Outcome, Severity
 from hauberk.request import Request, Response
@@ -24,6 +25,7 @@ class Prudence(Plugin):
 
     def __init__(self) -> None:
         self.is_paused = False
+        self.alarms: list[Alarm] = []
 
     @hookimpl
     def on_request(self, request: Request) -> Deny | None:
@@ -33,7 +35,10 @@ class Prudence(Plugin):
 
     @hookimpl
     def on_incident(self, incident: Incident) -> Outcome | None:
-        """Pause the strategy."""
+        """Pause the strategy, where it is bad."""
+        did = {outcome.plugin: outcome.did for outcome in incident.outcomes}
+        heard = Alarm(incident.source, incident.title, incident.severity.name, did)
+        self.alarms.append(heard)
         if incident.severity < Severity.HIGH:
             return None
         self.is_paused = True
@@ -42,21 +47,34 @@ class Prudence(Plugin):
 
 @define
 class Bot:
-    """A small trading bot: builds requests, has them cleared, sends them as they are."""
+    """A small trading bot: builds requests, has them cleared, sends them as they are.
+
+    Attributes:
+        guard: What clears them.
+        url: Where the exchange is.
+        account: Whose requests they are.
+        last: The last answer to `send`.
+    """
 
     guard: Guard
     url: str
+    account: str = "main"
     last: Any = field(init=False, default=None)
 
     def request(self, method: str, path: str, **params: Any) -> Request:
         """Build a request."""
-        return Request(method, self.url + path, params)
+        return Request(method, self.url + path, params, account=self.account)
 
     def order(self, quantity: str = "0.001") -> Request:
         """Build a market order."""
         return self.request(
             "POST", "/api/v3/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity=quantity
         )
+
+    def resting(self) -> Request:
+        """Build an order that rests at the exchange: far from the market."""
+        return self.request("POST", "/api/v3/order", symbol="BTCUSDT", side="BUY", type="LIMIT",
+                            timeInForce="GTC", quantity="0.001", price="30000.00")  # fmt: skip
 
     def send(self, request: Request) -> int:
         """Have a request cleared, send it, settle it; return the exchange's status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import shutil
 from base64 import b64encode, urlsafe_b64encode
@@ -18,7 +19,7 @@ CONFIG = """\
 mode: enforce
 state: hauberk-state
 plugins: [killswitch, policy, bots, throttle, signing, auth, monitor, audit, logs, notify, recovery,
-  alerts]
+  gpu, batch, alerts]
 required: [killswitch, policy, throttle, signing]
 third_party: {canary-alerts: {plugins: [alerts], grants: []}}
 accounts:
@@ -61,7 +62,7 @@ class Alerts(Plugin):
 
 def lay_out(root: Path, marks: Marks) -> None:
     """Make all of it below a folder."""
-    for name in (*HOMES.values(), "bot", "keys", "old", "site"):
+    for name in (*HOMES.values(), "bot", "keys", "keys/cut", "keys/turned", "old", "site"):
         (root / name).mkdir(mode=0o700)
     _write(root / "bot/hauberk.yml", CONFIG)
     key, secret = marks.mark("dotenv key"), marks.awkward("dotenv secret")
@@ -69,12 +70,35 @@ def lay_out(root: Path, marks: Marks) -> None:
     for name in ("wrapping", "other", "wrong"):
         _write(root / f"keys/{name}.key", b64encode(marks.key(f"{name} key")).decode() + "\n")
     _write(root / "keys/pager.key", f"json://127.0.0.1:9/{marks.mark('pager key')}\n")
+    _lay_out_archive(root / "keys", marks)
     _write(root / "site/canary_alerts.py", ALERTS)
     info = root / "site/canary_alerts-1.0.dist-info"
     info.mkdir()
     _write(info / "METADATA", "Metadata-Version: 2.1\nName: canary-alerts\nVersion: 1.0\n")
     _write(info / "entry_points.txt", "[hauberk]\nalerts = canary_alerts:Alerts\n")
     _lay_out_guide(root / "old", marks)
+
+
+def _lay_out_archive(folder: Path, marks: Marks) -> None:
+    """Make signed rows, the keys that verify them, and the same keys where they make no sense."""
+    secret = marks.key("archive key")
+    rows = [b"order 1", b"order 2"]
+    lines = [
+        json.dumps(
+            {
+                "message": b64encode(row).decode(),
+                "signature": b64encode(hmac.digest(secret, row, "sha256")).decode(),
+                "key_id": "bot",
+            }
+        )
+        for row in rows
+    ]
+    _write(folder / "archive.jsonl", "\n".join(lines) + "\n")
+    key = {"algorithm": "hmac-sha256", "secret": b64encode(secret).decode()}
+    turned = {"algorithm": key["secret"], "secret": key["algorithm"]}
+    _write(folder / "archive.json", json.dumps({"bot": key}))
+    _write(folder / "cut/archive.json", json.dumps({"bot": {**key, "secret": key["secret"][:-2]}}))
+    _write(folder / "turned/archive.json", json.dumps({"bot": turned}))
 
 
 def _lay_out_guide(folder: Path, marks: Marks) -> None:

@@ -60,6 +60,7 @@ def a_url(world: World) -> Typed:
     return f"json://127.0.0.1:9/{made('another URL')(world)}"
 
 
+VERIFY = "verify ROOT/keys/archive.jsonl --engine reference"
 TWICE = [made("another password")] * 2
 
 #: Every command; the first scene of each is one of success.
@@ -85,6 +86,14 @@ SCENES: dict[str, list[Scene]] = {
         Scene(f"sign GET {ACCOUNT} signature=0", status=1),
         Scene(f"sign GET {ACCOUNT} x={'x' * 9_000}", status=1),
         Scene("sign GET https://evil.example/x", status=1),
+    ],
+    "verify": [
+        Scene(f"{VERIFY} --keys ROOT/keys/archive.json"),
+        Scene(f"{VERIFY} --attribute ROOT/keys/archive.json --report ROOT/tmp/who.jsonl"),
+        Scene(f"{VERIFY} --keys ROOT/keys/cut/archive.json", status=2),
+        Scene(f"{VERIFY} --keys ROOT/keys/turned/archive.json", status=2),
+        # Keys where the archive is meant to be, and the other way round.
+        Scene("verify ROOT/keys/archive.json --keys ROOT/keys/archive.jsonl", status=2),
     ],
     "config get": [
         Scene("config get alerts.token"),
@@ -202,7 +211,10 @@ SCENES: dict[str, list[Scene]] = {
         Scene(f"recovery restore {ASTRAY}", status=2),
     ],
     "halt": [Scene("halt"), Scene("halt --reason fire")],
-    "resume": [Scene("resume --reason mended"), Scene("resume --reason x", status=1, before=("halt",))],
+    "resume": [
+        Scene("resume --reason mended"),
+        Scene("resume --reason x", status=1, before=("halt",)),
+    ],
     "incident report": [
         Scene("incident report fire --severity MEDIUM --detail n=1"),
         Scene(f"incident report fire --severity MEDIUM --detail api_key={ASTRAY}"),
@@ -274,4 +286,4 @@ SCENES: dict[str, list[Scene]] = {
 #: Added to a scene of every command, and refused by each.
 MISUSES = (f"--nonsense={ASTRAY}", ASTRAY)
 #: Commands that take one more word as one of their own.
-TAKE_MORE = {"sign", "policy explain", "keys check", "vault list", "user roles"}
+TAKE_MORE = {"sign", "policy explain", "keys check", "vault list", "user roles", "verify"}

@@ -125,9 +125,13 @@ def test_every_command_is_tried(stage):
     contributions = {one.command.name for one in contributed(config, COMMANDS)}
     assert set(SCENES) == {*COMMANDS, *contributions}
     failing = {name for name, scenes in SCENES.items() if scenes[0].status}
-    # One has a test of its own; the others need a server: tests/plugins/storage/test_copying.py,
-    # tests/plugins/notify/test_notify_commands.py.
-    assert failing == {"demo", "storage copy", "notify test"}
+    # One has a test of its own; two need a server: tests/plugins/storage/test_copying.py,
+    # tests/plugins/notify/test_notify_commands.py; two the name of an incident, which is random:
+    # tests/plugins/killswitch/test_incident_commands.py.
+    assert failing == {
+        *("demo", "storage copy", "notify test"),
+        *("incident show", "incident resolve"),
+    }
 
 
 @pytest.mark.parametrize("command", SCENES)

@@ -9,11 +9,12 @@ from canary_marks import Marks
 from canary_watch import told
 from canary_world import World
 
-from hauberk.cli import demo
+from hauberk.cli import demo, demo_operator, demo_stage
+from hauberk.errors import HauberkError
 from hauberk.guard import Guard
 
 #: Nothing to be paced: what is said and done is the same.
-SHORT = evolve(demo.SCALE, loop=1, burst=2)
+SHORT = evolve(demo.SCALE, loop=1, burst=2, weight=50, weight_s=1, orders=20, orders_s=1)
 
 
 @pytest.fixture
@@ -23,8 +24,11 @@ def world(tmp_path, monkeypatch) -> World:
     world = World(root, Marks())
     lay_out(world.root, world.marks)
     world.enter(monkeypatch)
-    for what, make in (("_KEY", world.marks.mark), ("_SECRET", world.marks.awkward)):
-        monkeypatch.setattr(demo, what, make(f"demo {what}").removesuffix("ü"))
+    mark, awkward = world.marks.mark, world.marks.awkward
+    for account in demo_stage.KEYS:
+        pair = mark(f"demo {account} key"), awkward(f"demo {account} secret").removesuffix("ü")
+        monkeypatch.setitem(demo_stage.KEYS, account, pair)
+    monkeypatch.setattr(demo_operator, "_PASSWORD", mark("password of the operator"))
     monkeypatch.setattr(demo, "SCALE", SHORT)
     return world
 
@@ -53,13 +57,14 @@ def test_the_whole_demo(world, monkeypatch, more):
 
 
 def test_its_folder_is_looked_at_before_it_is_gone(world, monkeypatch):
-    """The log of the demo is among what is looked through."""
-    configure = demo._configure
+    """Whatever the demo leaves in its folder is among what is looked through."""
+    write = demo_stage._write
 
-    def careless(folder, url, scale):
-        (folder / "notes.txt").write_text(demo._SECRET)
-        return configure(folder, url, scale)
+    def careless(folder, *args):
+        (folder / "notes.txt").write_text(demo_stage.KEYS["main"][1])
+        write(folder, *args)
+        raise HauberkError("that is enough")
 
-    monkeypatch.setattr(demo, "_configure", careless)
+    monkeypatch.setattr(demo_stage, "_write", careless)
     leaks = world.run("demo", "--json").leaks
-    assert any("_SECRET in the file" in leak and "notes.txt" in leak for leak in leaks)
+    assert any("main secret in the file" in leak and "notes.txt" in leak for leak in leaks)

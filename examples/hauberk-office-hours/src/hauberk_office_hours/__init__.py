@@ -1,0 +1,1 @@
+"""Who may log in from where, and when: a plugin for Hauberk."""
