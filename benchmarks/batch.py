@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from _rounds import figure
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hauberk.batch import SignedBatch
@@ -24,6 +23,8 @@ from hauberk_plugins.batch.cpu import CpuEngine, lanes_here
 from hauberk_plugins.batch.pool import cores
 from hauberk_plugins.batch.reference import ReferenceEngine
 from hauberk_plugins.sha2.family import SHA256, SHA512, Hash
+
+from _rounds import figure
 
 ROUNDS, ROWS, LOOP_ROWS = 9, 200_000, 10_000
 SHAPES = {"64 to 256 bytes": (64, 256), "128 bytes": (128, 128)}

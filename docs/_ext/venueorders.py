@@ -29,6 +29,11 @@ def orders_part(orders: Mapping[str, Any]) -> str:
     contracts = [(f"`{name}`", str(is_)) for name, is_ in orders.get("contracts", {}).items()]
     if contracts:
         parts.append(table(("a contract of", "is"), contracts))
+    if harmless := orders.get("harmless", ()):
+        parts.append(
+            f"Beside what is read, an order may have {code(*harmless)}, and what its form lists "
+            "under `harmless` or, without a band, `attached`. Any other parameter denies it."
+        )
     if told := _refused(orders.get("rejected", {})):
         parts.append(f"Nothing was placed, and what was counted is given back, {told}.")
     return "\n\n".join(parts)
@@ -143,7 +148,11 @@ def _refused(rejected: Mapping[str, Any]) -> str:
     if statuses := rejected.get("status"):
         told.append("where the answer is HTTP " + ", ".join(map(str, statuses)))
     if "field" in rejected:
+        codes = rejected.get("codes", ())
+        if codes:
+            told.append(f"where {_values(rejected['field'])} is {code(*map(str, codes))}")
         unless = rejected.get("unless", ())
-        good = f", unless it is {code(*map(str, unless))}" if unless else ""
-        told.append(f"where it has {_values(rejected['field'])}{good}")
+        if unless:
+            doubt = f"where {_values(rejected['field'])} is {code(*map(str, unless))}"
+            return f"{' or '.join(told)}; but not {doubt}, of which nobody can tell"
     return " or ".join(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -49,9 +49,18 @@ class Binding:
     account: Account
     venue: Venue
     bases: tuple[str, ...]
-    #: Headers that signing added and that were found good, by identity.
+    #: Headers that signing added and that were found good, by identity; and those beside which a
+    #: body was read as a form, all of it.
     good_headers: dict[int, Pairs] = field(init=False, factory=dict, repr=False)
+    form_headers: dict[int, Pairs] = field(init=False, factory=dict, repr=False)
+    #: Of the venue, where it has such things: what `sent` would show, at a glance.
+    certainly_bears: Callable[[Pairs, bytes], bool] = field(init=False, repr=False)
+    reads_form: Callable[[Pairs], bool] = field(init=False, repr=False)
     _paths: dict[str, str] = field(init=False, factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("certainly_bears", "reads_form"):
+            object.__setattr__(self, name, getattr(self.venue, name, _cannot_say))
 
     def path(self, url: str) -> str:
         """Check a URL and return its path.
@@ -75,14 +84,18 @@ class Binding:
                     return path
         raise Denied("kernel", f"account {self.name!r}: {_why(url, self.bases)}")
 
-    def judged(self, request: Request) -> Request:
+    def judged(self, request: Request, request_id: str | None = None) -> Request:
         """Return the request with its operation, after every check that needs no plugin.
+
+        Args:
+            request: As it was given.
+            request_id: The id that it gets; its own unless given.
 
         Raises:
             Denied: Its URL is not of the venue, or a parameter is both in query and body.
         """
-        method, url, params, headers, body, _, request_id, _ = request
-        path = self.path(url)
+        method, url, params, headers, body, account, own_id, _ = request
+        path = self._paths.get(url) or self.path(url)
         for name, _ in headers:
             if name.lower() in STEERING:
                 raise Denied("kernel", f"header {name} would steer it past what is judged")
@@ -96,7 +109,9 @@ class Binding:
             raise Denied("kernel", f"venue {self.account.venue!r} does not say what it does")
         if params and self.venue.sorts_params:
             params = tuple(sorted(params))
-        return request.stamped(request_id, operation, params)
+        known_as = own_id if request_id is None else request_id
+        made = (method, url, params, headers, body, account, known_as, operation)
+        return tuple.__new__(Request, made)  # as `stamped`, in half the time
 
     def without_credentials(self, request: Request) -> Request:
         """Return what observers and recorders may see of a judged request."""
@@ -105,6 +120,10 @@ class Binding:
         hidden = self.venue.credential_headers | {"authorization", "cookie", "proxy-authorization"}
         kept = tuple(pair for pair in request.headers if pair[0].lower() not in hidden)
         return request if kept == request.headers else request.amend(headers=kept)
+
+
+def _cannot_say(*_: object) -> bool:
+    return False
 
 
 def bind_accounts(accounts: Mapping[str, Account], venues: Venues | None) -> dict[str, Binding]:

@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from hauberk.environment import VARIABLES
 from hauberk.errors import StartFailed
+from hauberk.registry import EMERGENCY
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard
@@ -157,6 +158,8 @@ def _around(plan: Plan, name: str, *, is_recorded: bool) -> Plan:
 def _with_providers(plan: Plan, names: set[str]) -> set[str]:
     """Return plugins and those that provide their ports, and theirs."""
     grants = {planned.name: planned.grants for planned in plan.planned}
+    # The emergency lane is the kernel's, and its way out is that port.
+    grants = {n: held | {"transport"} if EMERGENCY in held else held for n, held in grants.items()}
     found, waiting = set(names), list(names)
     while waiting:
         for port in grants[waiting.pop()] & plan.settings.ports.keys():

@@ -23,7 +23,7 @@ from hauberk.errors import ConfigError, ConfigProblem, StartFailed
 from hauberk.hooks import INTERFACE
 from hauberk.keypath import KeyPath
 from hauberk.plan import Plan, Planned
-from hauberk.registry import check_order
+from hauberk.registry import FIRST, check_order
 from hauberk.structure import structure
 from hauberk.written import Written, is_problem
 from hauberk.yamlfile import in_order
@@ -54,6 +54,7 @@ def discover(config: Config) -> Plan:
         required = name in config.required or name in config.providers.values()
         try:
             cls, origin = _load(config, name)
+            required = required or _judges_capabilities(cls)
             section = _section(config, name, cls, problems)
             problems += _own_problems(config, name, cls, section)
             grants = config.granted(name)
@@ -64,6 +65,7 @@ def discover(config: Config) -> Plan:
             else:
                 skipped.append((name, str(error)))
     problems += _order_problems(config, planned)
+    problems += _unjudged(config, planned, skipped)
     if problems:
         problems += _failures(config, failed)
         raise ConfigError(in_order(problems))
@@ -247,11 +249,7 @@ def _start_failed(failed: list[tuple[str, _Unusable]]) -> StartFailed:
 
 def _order_problems(config: Config, planned: list[Planned]) -> list[ConfigProblem]:
     """Check the one order while the lines are at hand; the kernel checks it again."""
-    guards = frozenset(
-        plan.name
-        for plan in planned
-        if hasattr(getattr(plan.cls, "on_request", None), "hauberk_impl")
-    )
+    guards = frozenset(plan.name for plan in planned if _is_guard(plan.cls))
     order = config.plugins
     if not order and config.document.data.get("plugins") != []:
         return []  # said already
@@ -261,6 +259,33 @@ def _order_problems(config: Config, planned: list[Planned]) -> list[ConfigProble
         )
         for name, reason in check_order(order, guards)
     ]
+
+
+def _unjudged(
+    config: Config, planned: list[Planned], skipped: list[tuple[str, str]]
+) -> Iterator[ConfigProblem]:
+    """Say that accounts could be signed for although nobody judges what they may do."""
+    if any(_judges_capabilities(plan.cls) for plan in planned):
+        return
+    signers = {plan.name for plan in planned if "sign" in plan.grants}
+    signed = [name for name, account in config.accounts.items() if account.signer in signers]
+    if not signed:
+        return
+    names = ", ".join(signed)
+    reasons = "".join(f"; {name} is left out: {why}" for name, why in skipped)
+    yield config.document.problem(
+        ("plugins",),
+        f"none of them judges capabilities: `allow` of {names} would be ignored, and a withdrawal "
+        f"signed. Put policy behind {FIRST}, [{FIRST}, policy, …]; it needs no settings{reasons}",
+    )
+
+
+def _judges_capabilities(cls: Any) -> bool:
+    return _is_guard(cls) and getattr(cls, "judges_capabilities", False) is True
+
+
+def _is_guard(cls: Any) -> bool:
+    return hasattr(getattr(cls, "on_request", None), "hauberk_impl")
 
 
 def _told(error: BaseException) -> str:

@@ -10,21 +10,27 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from types import CoroutineType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import attrs
 
+from hauberk.binding import Binding
 from hauberk.errors import HauberkError
 from hauberk.frames import _CURRENT, Frame
 from hauberk.records import Identity, Incident, Login, Outcome
 from hauberk.registry import Impl
 from hauberk.request import Request, base_of
+from hauberk.signed import check_signed
+from hauberk.snapshot import Snapshot
 from hauberk.unchanged import looked_at, put_back, undone
 from hauberk.verdicts import Deny, Verdict, Wait
 from hauberk.watch import Watch
+
+if TYPE_CHECKING:
+    from hauberk.kernel import Kernel
 
 log = logging.getLogger("hauberk")
 
@@ -38,6 +44,8 @@ SAMPLE_EVERY: Final = 16
 _OWN_TEXT: Final = 2_000
 _TEXT: Final = 200
 Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
+#: What stopped a request, or the signed one; and whether its end has been told.
+Through: TypeAlias = tuple[Finding | None, Request | None, bool]
 
 
 class HookFailed(Exception):
@@ -129,6 +137,102 @@ def ask(
         if type(request) is not Request:  # changed by a guard that was interrupted
             put_back(request, Request, None)
     return None
+
+
+def through(
+    kernel: Kernel,
+    snapshot: Snapshot,
+    binding: Binding,
+    signer: Impl,
+    request: Request,
+    frame: Frame,
+    epoch: int,
+    began: int,
+) -> Through:
+    """Take a request through one pass in one dispatch.
+
+    The same as `ask`, `sign`, the check after signing, leaving and `end`, one after the other. It
+    goes no further where a guard stops the request, where a hook reported or emitted something,
+    which is to be sent first, and where the request may not leave.
+
+    Args:
+        kernel: Where it leaves, under the lock.
+        snapshot: Who is asked.
+        binding: The account's venue.
+        signer: Who signs.
+        request: As judged.
+        frame: This dispatch. Afterwards `frame.impl` is the last that was called, and
+            `frame.has_left` says whether the request left.
+        epoch: Read before the snapshot was.
+        began: What time it is, monotonic.
+
+    Returns:
+        What stopped it, or the signed request, and whether that has left and all were told. What
+        was signed and may not leave is for the caller to look at closely.
+
+    Raises:
+        HookFailed: The signer raised, or did not return a request.
+        KeyboardInterrupt: A hook was interrupted; where it had left, raised after all were told.
+    """
+    watch = kernel.watch
+    now = watch.now
+    timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
+    guards = snapshot.guards
+    frame.since_ns = began
+    token = None
+    try:
+        token = _CURRENT.set(frame)
+        frame.is_running = True
+        watch.active.add(frame)
+        for impl in guards:
+            frame.impl = impl
+            impl.calls += 1
+            try:
+                verdict = impl.function(request)
+            except BaseException as error:
+                verdict = _raised(impl, error)
+            if timed:
+                verdict = _timed(impl, verdict, frame, watch)
+            if verdict is not None or type(request) is not Request:
+                verdict = _admissible(impl, request, verdict)
+                if verdict is not None:
+                    return _in_time(impl, verdict, frame, watch, began), None, False
+        since = now()
+        if since - began > watch.least_ns and guards:
+            found = _in_time(guards[-1], None, frame, watch, began)
+            if found is not None:
+                return found, None, False
+        if frame.queue:
+            return None, None, False
+        frame.impl, frame.since_ns = signer, since
+        signer.calls = calls = signer.calls + 1
+        try:
+            signed = signer.function(request)
+        except KeyboardInterrupt:
+            signer.failed()
+            raise
+        except BaseException as error:
+            signer.failed()
+            raise HookFailed(signer, f"raised {_told(signer, error)}", error) from error
+        finally:
+            if calls % SAMPLE_EVERY == 1:
+                signer.sample(now() - since)
+        if type(signed) is not Request or type(request) is not Request:
+            _refuse_signed(signer, put_back(request, Request, None), signed)
+        if not _is_good(request, signed, binding) or frame.queue or not kernel.leave(epoch):
+            return None, signed, False
+        frame.has_left = True
+        kernel.waking.disarm(request.id)
+        _tell_left(snapshot.ends, request, frame, now)
+        return None, signed, True
+    finally:
+        # First: an interrupt may cut this short, and nobody may then still count as inside.
+        frame.is_running = False
+        watch.active.discard(frame)
+        if token is not None:
+            _CURRENT.reset(token)
+        if type(request) is not Request:  # changed by a hook that was interrupted
+            put_back(request, Request, None)
 
 
 def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = None) -> Any:
@@ -245,11 +349,24 @@ def sign(impl: Impl, request: Request, frame: Frame) -> Request:
         changed = type(request) is not Request
         if changed:
             put_back(request, Request, None)
+    if changed or type(signed) is not Request:
+        _refuse_signed(impl, changed, signed)
+    return signed
+
+
+def _is_good(judged: Request, signed: Request, binding: Binding) -> bool:
+    """Whether what was signed is what was judged."""
+    try:
+        return check_signed(judged, signed, binding) is None
+    except Exception:  # it cannot be read back
+        return False
+
+
+def _refuse_signed(impl: Impl, changed: bool, signed: object) -> NoReturn:
+    """Raise what is wrong with what a signer did."""
     if changed:
         raise _wrong(impl, signed, "changed what it was given")
-    if type(signed) is not Request:
-        raise _wrong(impl, signed, f"returned {_kind(signed)} instead of a Request")
-    return signed
+    raise _wrong(impl, signed, f"returned {_kind(signed)} instead of a Request")
 
 
 def judge_login(impl: Impl, login: Login, frame: Frame) -> Deny | Identity | None:
@@ -352,6 +469,40 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
             log.warning("%s.on_end %s", impl.name, failure.why)
         except KeyboardInterrupt as error:
             interrupted = error
+        if type(request) is not Request:
+            put_back(request, Request, None)
+            log.warning("%s.on_end changed the request: put back", impl.name)
+    if interrupted is not None:
+        raise interrupted
+
+
+def _tell_left(
+    ends: Sequence[Impl], request: Request, frame: Frame, now: Callable[[], int]
+) -> None:
+    """Tell each guard that the request left, as `end`, in a dispatch that has begun.
+
+    Raises:
+        KeyboardInterrupt: As `end`.
+    """
+    interrupted = None
+    for impl in ends:
+        frame.impl = impl
+        impl.calls = calls = impl.calls + 1
+        began = frame.since_ns = now()
+        try:
+            answer = impl.function(request, True, "")
+            if answer is not None:
+                raise _wrong(impl, answer, f"returned {_kind(answer)}, and may return nothing")
+        except HookFailed as failure:
+            log.warning("%s.on_end %s", impl.name, failure.why)
+        except BaseException as error:
+            impl.failed()
+            if isinstance(error, KeyboardInterrupt):
+                interrupted = error
+            else:
+                log.warning("%s.on_end raised %s", impl.name, _told(impl, error))
+        if calls % SAMPLE_EVERY == 1:
+            impl.sample(now() - began)
         if type(request) is not Request:
             put_back(request, Request, None)
             log.warning("%s.on_end changed the request: put back", impl.name)

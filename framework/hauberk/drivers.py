@@ -13,9 +13,11 @@ from typing import Any
 from hauberk import dispatch, offloop
 from hauberk.dispatch import Finding, HookFailed
 from hauberk.errors import Denied, HauberkError
+from hauberk.frames import Frame
 from hauberk.kernel import Kernel
 from hauberk.protocol import (
     Ask,
+    Began,
     Begin,
     Cleared,
     End,
@@ -28,10 +30,12 @@ from hauberk.protocol import (
     Step,
     Steps,
     Tell,
+    Way,
+    clearing,
 )
 from hauberk.records import Event
 from hauberk.registry import Impl
-from hauberk.request import Request
+from hauberk.request import Operation, Request
 from hauberk.settings import Mode
 from hauberk.snapshot import ends, runs
 
@@ -43,6 +47,7 @@ _THREADS = 16
 #: with its coroutine might close the protocol first, which then tells nobody.
 _HELD: set[Steps] = set()
 _SHADOW = Mode.SHADOW
+_UNKNOWN = Operation.UNKNOWN
 
 
 class Drivers:
@@ -72,6 +77,70 @@ class Drivers:
             Sign: lambda step: self._off(self._sign, step, step.signer.is_blocking),
             End: self._end_off,
         }
+
+    def clear(self, request: Request, request_id: str, timeout_ns: int) -> Cleared:
+        """Take a request its way on this thread.
+
+        Args:
+            request: Without an id.
+            request_id: The one that it gets.
+            timeout_ns: How long it may wait in all.
+        """
+        way = self._through(request, request_id, timeout_ns, off_loop=False)
+        return way if type(way) is Cleared else self.run(way)  # type: ignore[arg-type]
+
+    async def aclear(self, request: Request, request_id: str, timeout_ns: int) -> Cleared:
+        """The same on the running event loop, what blocks aside."""
+        way = self._through(request, request_id, timeout_ns, off_loop=True)
+        return way if type(way) is Cleared else await self.arun(way)  # type: ignore[arg-type]
+
+    def _through(
+        self, request: Request, request_id: str, timeout_ns: int, *, off_loop: bool
+    ) -> Cleared | Steps:
+        """Take a request its way in one go, as far as nothing comes between.
+
+        Returns:
+            What is cleared, or the steps that remain.
+        """
+        kernel = self._kernel
+        frame = Frame(watch=kernel.watch)
+        kernel.waking.arm(request_id)
+        epoch = kernel.epoch  # before the snapshot: a change in between is noticed at leaving
+        snapshot = kernel.snapshot
+        binding = snapshot.bindings.get(request.account)
+        signer = None if binding is None else snapshot.signers.get(binding.account.signer)
+        judged = None
+        if (
+            binding is not None
+            and signer is not None
+            and not snapshot.recorders
+            and not kernel.closed
+            and not kernel.responses.owed
+            and not (off_loop and snapshot.blocks)
+            and kernel.settings.mode is not _SHADOW
+        ):
+            with suppress(Exception):  # the protocol finds the same, and says it
+                judged = binding.judged(request, request_id)
+        if judged is None or binding is None or signer is None:
+            stamped = request.stamped(request_id, _UNKNOWN)
+            return clearing(stamped, timeout_ns, frame=frame, off_loop=off_loop)
+        now = kernel.clock.monotonic_ns()
+        finding = signed = None
+        raised: BaseException | None = None
+        try:
+            finding, signed, told = dispatch.through(
+                kernel, snapshot, binding, signer, judged, frame, epoch, now
+            )
+            if told and not frame.queue:
+                return Cleared(signed, judged)  # type: ignore[arg-type] # what was told has left
+        except HookFailed as failure:
+            raised = _not_signed(failure, judged)
+        except BaseException as error:
+            raised = error
+        scene = Scene(epoch, snapshot, now)
+        began = Began(scene, binding, finding, signed, frame.has_left, raised)
+        way = Way.of(judged, timeout_ns, frame, began)
+        return clearing(judged, timeout_ns, frame=frame, off_loop=off_loop, way=way)
 
     def run(self, steps: Steps, error: BaseException | None = None) -> Cleared:
         """Drive to the end on this thread, beginning with an error to throw, if there is one.
@@ -165,9 +234,8 @@ class Drivers:
         try:
             return dispatch.sign(step.signer, step.request, step.frame)
         except HookFailed as failure:
-            # Another's exception may quote a secret, and bots log tracebacks: only ours is named.
-            cause = failure.cause if isinstance(failure.cause, HauberkError) else None
-            raise Denied(step.signer.name, failure.why, None, step.request.id) from cause
+            denied = _not_signed(failure, step.request)
+            raise denied from denied.__cause__
 
     def _tell(self, step: Tell) -> None:
         if (event := self._event(step)) is not None:
@@ -250,6 +318,16 @@ def _then(
                 call(run)
 
     return finish
+
+
+def _not_signed(failure: HookFailed, request: Request) -> Denied:
+    """Make a denial of a signer's failure.
+
+    Another's exception may quote a secret, and bots log tracebacks: only ours is named.
+    """
+    denied = Denied(failure.impl.name, failure.why, None, request.id)
+    denied.__cause__ = failure.cause if isinstance(failure.cause, HauberkError) else None
+    return denied
 
 
 def _is_over(steps: Steps) -> bool:

@@ -35,10 +35,11 @@ class Frame:
         queue: What guards reported and emitted meanwhile, to be sent when the dispatch has ended.
         watch: Who looks whether its hooks hang; `None` for nobody.
         passed_over: In shadow mode, what would have stopped the request.
+        has_left: Whether the request left in this dispatch.
     """
 
-    __slots__ = ("depth", "impl", "is_open", "is_running", "named", "passed_over", "queue",
-                 "since_ns", "watch")  # fmt: skip
+    __slots__ = ("depth", "has_left", "impl", "is_open", "is_running", "named", "passed_over",
+                 "queue", "since_ns", "watch")  # fmt: skip
 
     def __init__(self, *, is_open: bool = False, watch: Watch | None = None) -> None:
         around = _CURRENT.get()
@@ -51,6 +52,7 @@ class Frame:
         self.named: Impl | None = None
         self.queue: list[Callable[[], Any]] = []
         self.passed_over: list[tuple[Impl, Any]] = []
+        self.has_left = False
 
 
 def current() -> Frame | None:

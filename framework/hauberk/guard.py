@@ -129,7 +129,7 @@ class Guard:
             raise MisuseError(f"request {cleared.id} was not cleared here, or is settled already")
         kernel = self._kernel
         shown, interrupts = kernel.shown(judged), Interrupts()
-        for impl in kernel.snapshot.impls("on_response"):
+        for impl in kernel.snapshot.observers:
             with interrupts:
                 if impl.is_async:
                     _schedule(impl, shown, response)

@@ -50,6 +50,9 @@ class Plugin:
         Config: An attrs class for the plugin's section of `hauberk.yml`; leave it out if there
             is nothing to configure. The plugin is made with an instance of it.
         provides: Ports that it provides, by attribute name, for example `{"keys": "manager"}`.
+        judges_capabilities: Whether its `on_request` denies what an account's `allow` does not
+            name, and what no venue file describes. Accounts need such a plugin, as `policy` is,
+            and nothing starts without it.
 
     A plugin that paces has an attribute `pacing` as well, from `on_start` on: a
     `hauberk.pacing.Pacing`.
@@ -58,6 +61,7 @@ class Plugin:
     interface: ClassVar[tuple[int, int]]
     Config: ClassVar[type]
     provides: ClassVar[dict[str, str]] = {}
+    judges_capabilities: ClassVar[bool] = False
 
     @classmethod
     def config_problems(

@@ -10,6 +10,10 @@ of it. `clear` and `aclear` are two such drivers; hypothesis is a third. Rules, 
 - Leaving succeeds only if the epoch is what it was when the pass began; otherwise the signed
   request is thrown away and the guards are asked again.
 - Every guard that was asked is told, once, how it ended.
+
+Most requests meet nobody who objects, and nothing that anybody must be told of meanwhile. They may
+go through in one call (`Drivers.clear`): the same, without the steps. Where something comes
+between, the generator goes on from there.
 """
 
 from __future__ import annotations
@@ -186,7 +190,14 @@ class Scene:
 Steps: TypeAlias = Generator[Step, Any, Cleared]
 
 
-def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool = False) -> Steps:
+def clearing(
+    request: Request,
+    timeout_ns: int,
+    *,
+    frame: Frame,
+    off_loop: bool = False,
+    way: Way | None = None,
+) -> Steps:
     """Take a request from the guards to leaving.
 
     Args:
@@ -194,6 +205,7 @@ def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool 
         timeout_ns: How long it may wait in all.
         frame: The dispatch that its hooks run in.
         off_loop: Whether the driver runs blocking guards elsewhere: they are asked one by one.
+        way: What it has gone of its way already.
 
     Returns:
         The cleared request.
@@ -201,35 +213,47 @@ def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool 
     Raises:
         Denied: It may not leave.
     """
-    way = _Way(request, timeout_ns, frame)
+    way = way or Way(request, timeout_ns, frame)
+    began, way.began = way.began, None
     try:
+        if began is not None:
+            if began.left and frame.queue:
+                yield Flush(frame)
+            if began.raised is not None:
+                raise began.raised
+            if began.left and began.signed is not None:
+                return Cleared(began.signed, way.request)
         for _ in range(MAX_PASSES):
-            scene: Scene = yield Begin(request.id)
-            binding = way.bound(scene)
-            if scene.obstacle is not None:
-                yield from way.refuse(Denied(*scene.obstacle, request_id=request.id))
-            finding: Finding | None = None
-            snapshot = scene.snapshot
-            for guards in snapshot.runs if off_loop else (snapshot.guards,):
-                frame.impl = None  # until the first of them is asked
-                try:
-                    finding = yield Ask(guards, way.request, frame, scene.shadow)
-                finally:
-                    way.note_asked(guards)
-                if frame.passed_over:
-                    yield from way.pass_over()
-                if finding is not None:
-                    break
+            if began is not None:
+                scene, binding = began.scene, began.binding
+                finding, signed, began = began.finding, began.signed, None
+            else:
+                begun: Scene = yield Begin(request.id)
+                scene, binding = begun, way.bound(begun)
+                finding = signed = None
+                if scene.obstacle is not None:
+                    yield from way.refuse(Denied(*scene.obstacle, request_id=request.id))
+                for guards in scene.snapshot.runs if off_loop else (scene.snapshot.guards,):
+                    frame.impl = None  # until the first of them is asked
+                    try:
+                        finding = yield Ask(guards, way.request, frame, scene.shadow)
+                    finally:
+                        way.note_asked(guards)
+                    if frame.passed_over:
+                        yield from way.pass_over()
+                    if finding is not None:
+                        break
             if frame.queue:
                 yield Flush(frame)
             if finding is not None:
                 yield from way.heed(*finding)
                 continue
-            if snapshot.recorders:
-                yield from way.intend()
-            signed = yield Sign(way.signer(binding), way.request, frame)
-            if frame.queue:
-                yield Flush(frame)
+            if signed is None:
+                if scene.snapshot.recorders:
+                    yield from way.intend()
+                signed = yield Sign(way.signer(binding), way.request, frame)
+                if frame.queue:
+                    yield Flush(frame)
             way.check(signed, binding)
             if (yield Leave(scene.epoch)):
                 yield from way.end(left=True, why="")
@@ -243,11 +267,32 @@ def clearing(request: Request, timeout_ns: int, *, frame: Frame, off_loop: bool 
         raise
 
 
-class _Way:
+@frozen(eq=False)
+class Began:
+    """How far a first pass has come in one call.
+
+    Attributes:
+        scene: What it goes by.
+        binding: The account's.
+        finding: What stopped it.
+        signed: The signed request.
+        left: Whether that has left, and all were told.
+        raised: What was raised.
+    """
+
+    scene: Scene
+    binding: Binding
+    finding: Finding | None = None
+    signed: Request | None = None
+    left: bool = False
+    raised: BaseException | None = None
+
+
+class Way:
     """The state of one clearing, and what happens off its straight line."""
 
-    __slots__ = ("amendments", "asked", "deadline_ns", "ended", "frame", "request", "scene",
-                 "timeout_ns")  # fmt: skip
+    __slots__ = ("amendments", "asked", "began", "deadline_ns", "ended", "frame", "request",
+                 "scene", "timeout_ns")  # fmt: skip
 
     def __init__(self, request: Request, timeout_ns: int, frame: Frame) -> None:
         self.request = request
@@ -258,6 +303,20 @@ class _Way:
         self.asked: Sequence[Impl] = ()
         self.ended = False
         self.scene: Scene | None = None
+        self.began: Began | None = None
+
+    @classmethod
+    def of(cls, request: Request, timeout_ns: int, frame: Frame, began: Began) -> Way:
+        """Take over a first pass that has begun: the guards were asked as far as `frame.impl`."""
+        way, guards = cls(request, timeout_ns, frame), began.scene.snapshot.guards
+        way.began = began
+        way.scene = began.scene
+        way.deadline_ns = began.scene.now_ns + timeout_ns
+        way.ended = began.left
+        if guards and frame.impl is not None and frame.impl not in guards:
+            frame.impl = guards[-1]  # all were asked, and then others
+        way.note_asked(guards)
+        return way
 
     def bound(self, scene: Scene) -> Binding:
         """Begin a pass: check the time and the URL, and stamp the operation."""
@@ -294,6 +353,7 @@ class _Way:
             self.asked = tuple({id(impl.part.plugin): impl for impl in every}.values())
 
     def pass_over(self) -> Generator[Step, Any, None]:
+        """Tell what was passed over in shadow mode."""
         findings, self.frame.passed_over = self.frame.passed_over, []
         for impl, verdict in findings:
             fields = {"plugin": impl.name, "verdict": _verdict_text(verdict)}
@@ -401,6 +461,7 @@ class _Way:
         return Tell(self.scene.snapshot, kind, self.request, fields, permission)
 
     def denied(self, plugin: str, reason: str, retry_after: float | None = None) -> Denied:
+        """Make a denial of this request."""
         return Denied(plugin, reason, retry_after, self.request.id)
 
 

@@ -23,11 +23,15 @@ ParamValue: TypeAlias = str | int | float | Decimal | bool
 Params: TypeAlias = Mapping[str, ParamValue] | Iterable[tuple[str, ParamValue]]
 
 _METHOD: Final = re.compile(r"[A-Z]{1,16}\Z")
+_USUAL: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH"})
+_TEXT: Final = {str}
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 9110, 5.6.2: token
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*\Z")
 MAX_URL: Final = 8_192
 MAX_BODY: Final = 16 * 1024 * 1024
+_NOTHING: Final[Pairs] = ()
+_EMPTY: Final = b""
 # Wider than any float's; beyond it a number of a few characters is written out as gigabytes.
 _MAX_EXPONENT: Final = 400
 
@@ -46,6 +50,9 @@ class Operation(StrEnum):
     ADMIN = "admin"
     #: An endpoint that the venue's map does not know: denied, whatever its method.
     UNKNOWN = "unknown"
+
+
+_UNKNOWN: Final = Operation.UNKNOWN
 
 
 class _RequestFields(NamedTuple):
@@ -89,10 +96,22 @@ class Request(_RequestFields):
         method: str,
         url: str,
         params: Params = (),
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = _NOTHING,
         body: bytes | str = b"",
         account: str = "main",
     ) -> Request:
+        if (
+            type(params) is dict
+            and headers is _NOTHING
+            and body is _EMPTY
+            and url_problem(url) is None
+        ):  # what nearly every request is; any other is looked at one by one
+            pairs = tuple(params.items())
+            texts = [method, account, *chain.from_iterable(pairs)]
+            is_ascii = {*map(type, texts)} == _TEXT and "".join(texts).isascii()
+            if is_ascii and method in _USUAL and account:
+                made = (method, url, pairs, _NOTHING, _EMPTY, account, "", _UNKNOWN)
+                return tuple.__new__(cls, made)
         made = tuple.__new__(
             cls,
             (

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from hauberk.binding import Binding
-from hauberk.request import Pairs, Request, body_problem, headers_problem, url_problem
+from hauberk.request import (
+    MAX_BODY,
+    MAX_URL,
+    Pairs,
+    Request,
+    body_problem,
+    headers_problem,
+    url_problem,
+)
 
 #: Tuples of headers that an account's signer was seen to add.
 _REMEMBERED: Final = 4
@@ -26,6 +34,8 @@ def check_signed(judged: Request, signed: Request, binding: Binding) -> str | No
     """
     if len(signed) != len(judged):
         return _INVALID + (signed.problem() or "")
+    if _is_plainly_good(judged, signed, binding):
+        return None
     method, url, params, headers, body, account, request_id, operation = signed
     # What is the judged object itself was checked when it was made.
     if url is not judged.url:
@@ -47,7 +57,41 @@ def check_signed(judged: Request, signed: Request, binding: Binding) -> str | No
         return "the signer changed the body"
     if (problem := _headers(judged.headers, headers, binding)) is not None:
         return problem
-    return _params(judged, signed, binding)
+    if (problem := _params(judged, signed, binding)) is not None:
+        return problem
+    if body and not judged.body and binding.reads_form(headers):
+        _remember(binding.form_headers, headers)
+    return None
+
+
+def _is_plainly_good(judged: Request, signed: Request, binding: Binding) -> bool:
+    """Whether all is well at a glance, as with nearly every request; if not, a closer look tells.
+
+    Nothing but parameters was judged, and they stand in a form or a query as they would be written
+    in any case, with what the venue declares behind them.
+    """
+    method, url, params, headers, body, account, request_id, operation = signed
+    asked, to, given, beside, content, whose, known_as, does = judged
+    if (
+        method is not asked
+        or account is not whose
+        or request_id is not known_as
+        or operation is not does
+        or type(params) is not tuple
+        or params
+        or beside
+        or content
+        or type(body) is not bytes
+    ):
+        return False
+    if url is to:
+        is_known = binding.form_headers.get(id(headers)) is headers
+        return is_known and len(body) <= MAX_BODY and binding.certainly_bears(given, body)
+    if body or type(url) is not str or len(url) > MAX_URL:
+        return False
+    if binding.good_headers.get(id(headers)) is not headers or not url.startswith(f"{to}?"):
+        return False
+    return url.isascii() and binding.certainly_bears(given, url[len(to) + 1 :].encode())
 
 
 def _same(signed: str, judged: str) -> bool:
@@ -72,10 +116,14 @@ def _headers(given: Pairs, headers: Pairs, binding: Binding) -> str | None:
         if name.lower() not in binding.venue.added_headers:
             return f"the signer added header {name}, which the venue file does not declare"
     if not given:
-        if len(binding.good_headers) >= _REMEMBERED:
-            binding.good_headers.clear()
-        binding.good_headers[id(headers)] = headers
+        _remember(binding.good_headers, headers)
     return None
+
+
+def _remember(known: dict[int, Pairs], headers: Pairs) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[id(headers)] = headers
 
 
 def _params(judged: Request, signed: Request, binding: Binding) -> str | None:

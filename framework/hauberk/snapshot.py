@@ -35,6 +35,7 @@ class Snapshot:
         runs: The same, cut so that each blocking guard stands alone.
         ends: The guards' implementations of `on_end`.
         recorders: Implementations of `on_event`.
+        observers: Implementations of `on_response`.
         signers: By plugin name.
         blocks: Whether a guard or a signer is blocking.
     """
@@ -46,6 +47,7 @@ class Snapshot:
     runs: tuple[tuple[Impl, ...], ...] = field(init=False)
     ends: tuple[Impl, ...] = field(init=False)
     recorders: tuple[Impl, ...] = field(init=False)
+    observers: tuple[Impl, ...] = field(init=False)
     signers: Mapping[str, Impl] = field(init=False)
     blocks: bool = field(init=False)
 
@@ -55,6 +57,7 @@ class Snapshot:
         set_(self, "runs", runs(self.guards))
         set_(self, "ends", ends(self.guards))
         set_(self, "recorders", self.impls("on_event"))
+        set_(self, "observers", self.impls("on_response"))
         signers = {impl.name: impl for impl in self.impls("sign_request")}
         set_(self, "signers", MappingProxyType(signers))
         called = (*self.guards, *self.ends, *signers.values())

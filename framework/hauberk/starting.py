@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from hauberk.context import Context
 from hauberk.errors import ConfigError, ConfigProblem, StartFailed
 from hauberk.frames import Frame
+from hauberk.pacing import Pacing
 from hauberk.plan import somewhere
 from hauberk.registry import Part
 from hauberk.settings import Settings
@@ -42,6 +43,11 @@ class View:
         plugin = self.parts[name][0].plugin
         attribute = getattr(plugin, "provides", {}).get(port)
         return None if attribute is None else cast(object, getattr(plugin, attribute))
+
+    def pacing(self) -> Pacing | None:
+        """What paces requests that plugins send by themselves, or `None`: the first that does."""
+        brought = (getattr(part.plugin, "pacing", None) for part, _ in self.parts.copy().values())
+        return cast("Pacing | None", next((one for one in brought if one is not None), None))
 
 
 @define(eq=False)

@@ -147,13 +147,13 @@ def open_guard(
 
     def make(
         url: str, clock: Any = None, *, weight: int = 90_000, orders: int = 9_000,
-        seconds: int = 60, samples: str = "false",
+        seconds: int = 60, samples: str = "false", transient: bool = False,
     ) -> hauberk.Guard:  # fmt: skip
         path = tmp_path / "hauberk.yml"
         path.write_text(
             CONFIG.format(url=url, weight=weight, orders=orders, seconds=seconds, samples=samples)
         )
-        opened.append(hauberk.open(path, clock=clock))
+        opened.append(hauberk.open(path, clock=clock, transient=transient))
         return opened[-1]
 
     yield make

@@ -72,19 +72,20 @@ def test_one_cancelled_before_the_second_leaves_settles_what_was_cleared(
     seen = []
     guard.on_response(lambda request, response: seen.append(response.error))
     caller = acall(guard, socket.url)
-    cleared, held = hauberk.Guard.clear, []
+    cleared, held = hauberk.Guard.aclear, []
 
     async def go():
         loop = asyncio.get_running_loop()
         entered, released = asyncio.Event(), __import__("threading").Event()
 
-        def slowly(self, request, **options):
-            held.append(cleared(self, request, **options))
-            loop.call_soon_threadsafe(entered.set)
-            released.wait(20)
-            return held[0]
+        async def slowly(self, request, **options):
+            held.append(await cleared(self, request, **options))
+            if len(held) == 2:
+                loop.call_soon_threadsafe(entered.set)
+                released.wait(20)
+            return held[-1]
 
-        monkeypatch.setattr(hauberk.Guard, "clear", slowly)
+        monkeypatch.setattr(hauberk.Guard, "aclear", slowly)
         sent = asyncio.ensure_future(caller.asend("GET", "/api/v3/account"))
         await entered.wait()
         sent.cancel()
@@ -96,6 +97,46 @@ def test_one_cancelled_before_the_second_leaves_settles_what_was_cleared(
 
     caller.runner.run(go())
     assert seen == ["", "CancelledError"]
+    assert len(socket.arrived) == 1
+
+
+def test_one_cancelled_while_the_second_waits_in_line_gives_its_place_back(acall, wire, open_guard):
+    socket = wire(SKEW, SKEW)
+    guard = open_guard(socket.url, orders=1)
+    ended = []
+
+    class Watching(hauberk.Plugin):
+        @hauberk.hookimpl
+        def on_request(self, request):
+            return None
+
+        @hauberk.hookimpl
+        def on_end(self, request, left, why):
+            ended.append(left)
+
+    guard.register(Watching())
+    throttle = guard.kernel.crew.view.parts["throttle"][0].plugin
+    caller = acall(guard, socket.url)
+
+    def waiting():
+        return sum(row["waiting"] for row in throttle.on_status()["budgets"])
+
+    async def go():
+        sent = asyncio.ensure_future(
+            caller.asend("POST", "/api/v3/order", {"symbol": "A", "side": "BUY"})
+        )
+        while not waiting():
+            await asyncio.sleep(0)
+        sent.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sent
+        while len(ended) < 2:
+            await asyncio.sleep(0)
+
+    caller.runner.run(go())
+    assert ended == [True, False]
+    assert waiting() == 0
+    assert {row["window"]: row["used"] for row in throttle.on_status()["budgets"]}["orders"] == 1
     assert len(socket.arrived) == 1
 
 

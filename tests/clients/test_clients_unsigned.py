@@ -1,4 +1,4 @@
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,17 @@ def test_query_and_form_are_read_as_they_were_written(query, form):
     request, own = unsigned("POST", url, FORM, urlencode(form).encode())
     assert (request.url, request.params, request.body) == (URL, query + form, b"")
     assert (request.headers, own) == ((), ())
+
+
+@given(st.text("ab=&%+2;é", max_size=12))
+def test_a_query_is_read_as_the_library_reads_it(query):
+    try:
+        expected = parse_qsl(query, True, True, errors="strict") if query else []
+    except ValueError:
+        with pytest.raises(InvalidValue):
+            unsigned("GET", f"{URL}?{query}")
+    else:
+        assert unsigned("GET", f"{URL}?{query}")[0].params == tuple(expected)
 
 
 def test_a_json_body_stays_as_it_is():

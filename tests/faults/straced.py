@@ -115,7 +115,7 @@ def faults(clean: Run, folder: Path, part: int, seed: int) -> Iterator[Fault]:
         kinds = ("EIO", "ENOSPC", "SIGKILL") if call in _WRITES else ("EIO",)
         found += [Fault(call, counts[call], what) for what in kinds]
     if not FULL:
-        found = random.Random(seed).sample(found, -(-len(found) // part))  # noqa: S311
+        found = random.Random(seed).sample(found, -(-len(found) // part))
     yield from found
 
 

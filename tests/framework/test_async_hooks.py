@@ -263,8 +263,8 @@ def test_the_time_of_an_async_hook_is_that_until_it_returns(
 
     async def bot() -> None:
         guard.register(Slow())
-        for _ in range(2):
-            await guard.areport("leak", Severity.LOW)
+        for number in range(2):
+            await guard.areport(f"leak {number}", Severity.LOW)
 
     with make_guard() as guard:
         asyncio.run(bot())

@@ -254,9 +254,9 @@ def test_observers_and_responders_are_timed_each_time() -> None:
             """Looks on."""
 
     with make_guard(Both()) as guard:
-        for _ in range(5):
+        for number in range(5):
             guard.settle(guard.clear(ORDER), Response(200))
-            guard.report("x", Severity.LOW)
+            guard.report(f"x {number}", Severity.LOW)
         for name in ("on_response", "on_incident"):
             impl = hook(guard, "both", name)
             assert (impl.calls, impl.samples) == (5, 5)

@@ -46,6 +46,10 @@ class KillSwitch(Plugin):
         return None
 
 
+class Judging(KillSwitch):
+    judges_capabilities = True
+
+
 class Provider(Plugin):
     interface = (1, 1)
     provides = {"venues": "it", "keys": "it", "store": "it"}
@@ -68,7 +72,7 @@ def builtin_classes(monkeypatch: pytest.MonkeyPatch) -> None:
         **dict.fromkeys(builtins.BUILTINS, Builtin("no_such_module_of_hauberk:X")),
         **dict.fromkeys(("venues", "keys", "storage"), Builtin(f"{__name__}:Provider")),
         "killswitch": Builtin(f"{__name__}:KillSwitch", ("store",)),
-        "policy": Builtin(f"{__name__}:KillSwitch"),
+        "policy": Builtin(f"{__name__}:Judging"),
         "throttle": Builtin(f"{__name__}:Pacer"),
         "signing": Builtin(f"{__name__}:Missing", ("sign",)),
     }
@@ -144,6 +148,7 @@ def test_built_ins_are_planned_in_order_after_unlisted_providers(plan: Discover)
         "storage",
         "keys",
         "killswitch",
+        "policy",
     }
     assert {p.origin for p in made.planned} == {"built-in"}
     assert {"audit", "throttle", "bot"} <= made.reserved
@@ -349,7 +354,7 @@ def judged(plan: Discover, install: Install) -> Callable[..., Plan]:
     def judged(body: str, text: str = "", required: str = "[]") -> Plan:
         module = f"acme_quiet_judge{next(numbers)}"
         install("acme-quiet", module, JUDGE.replace("BODY", body), f"quiet = {module}:Quiet")
-        return plan(THIRD + f"required: {required}\n{text}")
+        return plan(THIRD.replace("quiet]", "policy, quiet]", 1) + f"required: {required}\n{text}")
 
     return judged
 
@@ -400,7 +405,7 @@ def test_what_a_plugin_does_to_what_it_is_shown_changes_nothing(
     source = JUDGE.replace("BODY", body)
     install("acme-quiet", "acme_quiet_o", source, "quiet = acme_quiet_o:Quiet")
     (tmp_path / "hauberk.yml").write_text(
-        THIRD.replace("quiet]\n", "quiet, throttle]\n", 1) + "quiet: {hours: [3]}\n"
+        THIRD.replace("quiet]\n", "policy, quiet, throttle]\n", 1) + "quiet: {hours: [3]}\n"
         "grants: {throttle: [sign]}\n"
         "accounts: {main: {venue: demo, signer: throttle, allow: [read]}}\n"
     )
@@ -455,6 +460,56 @@ def test_a_guard_after_throttle_is_refused_with_its_line(plan: Discover, install
             "plugins:\n  - killswitch\n  - throttle\n  - quiet\n"
             "third_party: {acme-quiet: {plugins: [quiet]}}\n"
         )
+
+
+SIGNED = (
+    "third_party: {acme-quiet: {plugins: [quiet], grants: [sign]}}\n"
+    "accounts: {main: {venue: demo, signer: quiet, allow: [read]}}\n"
+)
+
+
+def test_accounts_whose_capabilities_nobody_judges_are_refused_with_line_and_remedy(
+    plan: Discover, install: Install
+) -> None:
+    install("acme-quiet", "acme_quiet_p", QUIET, "quiet = acme_quiet_p:Quiet")
+    with pytest.raises(ConfigError) as caught:
+        plan("state: here\nplugins: [killswitch, bots, throttle, quiet]\n" + SIGNED)
+    told = next(str(one) for one in caught.value.problems if "capabilities" in str(one))
+    assert "hauberk.yml:2: plugins: " in told
+    assert "`allow` of main would be ignored" in told
+    assert "[killswitch, policy, …]" in told
+    plan("plugins: [killswitch, policy, quiet]\n" + SIGNED)
+
+
+def test_a_plugin_that_judges_capabilities_starts_or_nothing_does(
+    plan: Discover, install: Install
+) -> None:
+    source = QUIET.replace("interface =", "judges_capabilities = True\n    interface =")
+    install("acme-quiet", "acme_quiet_q", source, "quiet = acme_quiet_q:Quiet")
+    made = plan("plugins: [killswitch, quiet]\n" + SIGNED)
+    assert [planned.required for planned in made.planned if planned.name == "quiet"] == [True]
+    assert not next(one for one in made.planned if one.name == "killswitch").required
+    with pytest.raises(ConfigError, match="bogus is left out: no distribution"):
+        plan("plugins: [killswitch, bogus]\nthird_party: {}\naccounts: {main: {venue: demo}}\n")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        QUIET.replace("interface =", "judges_capabilities = 'yes'\n    interface ="),
+        QUIET.replace("interface =", "judges_capabilities = True\n    interface =").replace(
+            "on_request(self, request)", "on_response(self, request, response)"
+        ),
+    ],
+    ids=["a word", "no guard"],
+)
+def test_what_only_sounds_like_judging_capabilities_is_not_enough(
+    source: str, plan: Discover, install: Install
+) -> None:
+    module = f"acme_quiet_r{len(source)}"
+    install("acme-quiet", module, source, f"quiet = {module}:Quiet")
+    with pytest.raises(ConfigError, match="none of them judges capabilities"):
+        plan("plugins: [killswitch, quiet]\n" + SIGNED)
 
 
 def test_installed_survives_broken_metadata(

@@ -113,7 +113,7 @@ def test_an_interrupt_at_the_edge_of_a_dispatch_leaves_nobody_inside(
     real = frames._CURRENT
     with make_guard() as guard:
         monkeypatch.setattr(dispatch, "_CURRENT", Edge())
-        monkeypatch.setattr("hauberk.guard.Frame", Frame)
+        monkeypatch.setattr("hauberk.drivers.Frame", Frame)
         with pytest.raises(KeyboardInterrupt):
             guard.clear(ORDER)
         monkeypatch.undo()

@@ -6,9 +6,13 @@ import asyncio
 import http.client
 import logging
 import pickle
+import re
+import socket
 import subprocess
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp.web
@@ -125,6 +129,56 @@ def test_a_timeout_is_settled_as_one_that_may_have_been_sent(bot, market, open_g
         trader.order()
     assert seen == ["RequestTimeout"]
     assert len(market.exchange.orders("main")) == 1
+
+
+@pytest.fixture
+def shut_out():
+    """The URL of an exchange that bans whoever asks, in an answer that is cut off; who asked."""
+    listener, asked = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(1 << 16).split(b"?")[0])
+                    connection.sendall(
+                        b"HTTP/1.1 418 I'm a teapot\r\nRetry-After: 300\r\n"
+                        b"Content-Length: 99\r\n\r\nx"
+                    )
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(20)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "pro"])
+def test_a_bot_that_is_shut_out_goes_no_further_though_the_answer_was_cut(
+    kind, shut_out, open_guard
+):
+    url, asked = shut_out
+    guard = open_guard(url)
+    made = {"sync": ccxt.binance, "async": ccxt.async_support.binance, "pro": ccxt.pro.binance}
+    exchange = hauberk.clients.ccxt.guarded(made[kind](), guard, timeout_s=0.1)
+
+    async def go():
+        try:
+            for error in (ccxt.BaseError, hauberk.Denied):
+                with pytest.raises(error):
+                    await exchange.private_get_account()
+        finally:
+            await exchange.close()
+
+    if kind == "sync":
+        for error in (ccxt.BaseError, hauberk.Denied):
+            with pytest.raises(error):
+                exchange.private_get_account()
+    else:
+        asyncio.run(go())
+    assert asked == [b"GET /api/v3/account"]
 
 
 @pytest.fixture
@@ -305,6 +359,11 @@ def test_public_subscriptions_pass(message):
         [0, "on", None, {"symbol": "tBTCUSD"}],
         [{"op": "subscribe"}, {"op": "order"}],
         {"op": "subscribe", "sign": MARK},
+        {"method": "ping", "op": "order", "args": [{"instId": "BTC-USDT"}]},
+        {"method": "ping", "event": "addOrder", "token": "t"},
+        {"op": "order", "event": "subscribe"},
+        '{"method": "subscribe", "method": "private/buy"}',
+        '{"op": "subscribe", "args": [{"op": "a", "op": "b"}]}',
         {"what": "ever"}, "hello", "1", b"bytes",
     ],
 )  # fmt: skip
@@ -327,3 +386,19 @@ def test_the_example_runs():
     assert done.returncode == 0, done.stderr[-2_000:]
     assert "maker: cancelled 2 orders" in done.stdout
     assert "the bot stopped: denied by killswitch" in done.stdout
+
+
+def test_the_how_to_runs_as_it_stands(market, tmp_path, monkeypatch):
+    """ccxt is not where the other pages' examples run."""
+    page = (ROOT / "docs/how-to/use-with-ccxt.md").read_text("utf-8")
+    page = page.replace("https://api.binance.com", market.url)
+    (config,) = re.findall(r"^:caption: hauberk.yml\n(.*?)^```$", page, re.M | re.S)
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BINANCE_KEY", KEY)
+    monkeypatch.setenv("BINANCE_SECRET", SECRET)
+    (tmp_path / "hauberk.yml").write_text(config)
+    exec(compile(example, "use-with-ccxt.md", "exec"), {})  # noqa: S102 - the page's own
+    methods = [(method, path) for method, path, _ in market.paths()]
+    assert ("POST", "/api/v3/order") in methods
+    assert ("DELETE", "/api/v3/order") in methods

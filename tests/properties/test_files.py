@@ -386,7 +386,7 @@ for _ in sys.stdin:
 
 
 def test_a_writer_that_is_killed_at_any_moment_leaves_one_whole_version(folder):
-    moments = random.Random(3)  # noqa: S311
+    moments = random.Random(3)
     path, killed, orphans = folder / "file", 0, 0
     write_private(path, b"%08d" % 0 * 4096)
     with subprocess.Popen(

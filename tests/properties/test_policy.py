@@ -98,7 +98,8 @@ def test_policy_is_what_its_model_says(symbol, side, kind, quantity, price, amou
     def worth(reference):
         parts = [] if amount is None else [Fraction(amount)]
         if quantity is not None:
-            at = own
+            # A sale may fill above its own limit, so that without a reference nobody can tell.
+            at = own if reference is not None or side == "BUY" else None
             if reference is not None and (at is None or (side == "SELL" and reference > at)):
                 at = Fraction(reference)
             if at is None:

@@ -144,7 +144,7 @@ def changed(root: Path) -> tuple[Installation, Path, Any, Any]:
 
 def numbers(total: int, seed: str) -> Iterator[int]:
     """Yield which operations go wrong: all of them, or a seeded part."""
-    chosen = range(total) if FULL else sorted(Random(seed).sample(range(total), total // 6))  # noqa: S311
+    chosen = range(total) if FULL else sorted(Random(seed).sample(range(total), total // 6))
     yield from chosen
 
 
@@ -247,7 +247,7 @@ def test_of_a_point_whose_maker_is_killed_nothing_is_taken_for_one(
 def test_a_restore_that_is_killed_at_any_moment_is_ended_or_undone(place: Path) -> None:
     """Not at an operation that is counted: wherever it happens to be, SQLite's own writes too."""
     here, point, old, new = changed(place / "here")
-    moments = Random(7)  # noqa: S311
+    moments = Random(7)
     ends = set()
     for turn in range(500 if FULL else 40):
         here.recovery().restore_from_point(point)

@@ -66,7 +66,7 @@ class Sessions(RuleBasedStateMachine):
         super().__init__()
         self.store = MemoryStore()
         self.clock = FakeClock()
-        self.random = Random(7)  # noqa: S311
+        self.random = Random(7)
         self.boots = 0
         self.now = 0
         self.models: list[Model] = []

@@ -118,8 +118,10 @@ def parts() -> SimpleNamespace:
         async def guarded(request: Any, handler: Any) -> Any:
             if _is_websocket(request):
                 return await handler(request)
-            if ON_ITS_WAY.get() is not None:  # cleared above
-                return _unredirected(await handler(request))
+            if (above := ON_ITS_WAY.get()) is not None:  # cleared above
+                answer = await handler(request)
+                above.begun(answer.status, _pairs(answer.headers))
+                return _unredirected(answer)
             body = await request.body.as_bytes() if request.body else b""
             pairs, url = _pairs(request.headers), str(request.url)
             asked, _ = unsigned(request.method, url, pairs, body, passage.account)
@@ -127,8 +129,10 @@ def parts() -> SimpleNamespace:
             async def carry(trip: Trip) -> Any:
                 request.trip = trip
                 answer = await handler(request)
+                pairs = _pairs(answer.headers)
+                trip.begun(answer.status, pairs)
                 content = await answer.read()
-                trip.response = Response(answer.status, _pairs(answer.headers), content)
+                trip.response = Response(answer.status, pairs, content)
                 return _unredirected(answer)
 
             return await passage.asend(asked, carry)

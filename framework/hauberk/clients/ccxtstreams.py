@@ -35,7 +35,9 @@ def objection(message: Any) -> str:
     if MARK in text:
         return "it would have to be signed"
     try:
-        documents = json.loads(text)
+        documents = json.loads(text, object_pairs_hook=_unique)
+    except _TwiceError:
+        return "a name stands in it twice"
     except ValueError:
         documents = None if text.strip('"').lower() in ("ping", "pong") else [text]
     for document in documents if isinstance(documents, list) else [documents or {"ping": ""}]:
@@ -48,5 +50,16 @@ def _is_harmless(document: Mapping[str, Any]) -> bool:
     verbs = [document[name] for name in _VERBS if name in document]
     if not verbs:
         return not _NAMES.isdisjoint(document)
-    said = [verb for verb in verbs if isinstance(verb, str)]
-    return len(said) == len(verbs) and any(map(_HARMLESS.match, said[:1]))
+    # Which of several the exchange goes by, nobody knows.
+    return all(isinstance(verb, str) and _HARMLESS.match(verb) for verb in verbs)
+
+
+class _TwiceError(Exception):
+    """Which of two values the exchange goes by, nobody knows."""
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise _TwiceError
+    return found

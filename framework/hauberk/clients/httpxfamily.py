@@ -6,6 +6,7 @@ signed one, whose log knows no URLs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What an answer keeps of its transport's: the rest leads to a connection.
 _KEPT: Final = ("http_version", "reason_phrase")
+#: The loggers of hpack: a filter, unlike a level, outlasts how a bot sets up its logs.
+_HPACK: Final = ("hpack.hpack", "hpack.table")
 
 
 @cache
@@ -64,6 +67,7 @@ def family(name: str) -> SimpleNamespace:
             inner: Any = None,
             timeout_s: float | None = None,
         ) -> None:
+            quiet_hpack()
             self._passage = Passage(guard, account, timeout_s=timeout_s, denied=denied)
             self._inner = inner or library.HTTPTransport()
 
@@ -72,6 +76,7 @@ def family(name: str) -> SimpleNamespace:
 
             def carry(trip: Trip) -> Any:
                 answer = self._inner.handle_request(_signed(library, request, trip, own))
+                trip.begun(answer.status_code, _pairs(answer))
                 try:
                     content = b"".join(answer.stream)
                 finally:
@@ -94,6 +99,7 @@ def family(name: str) -> SimpleNamespace:
             inner: Any = None,
             timeout_s: float | None = None,
         ) -> None:
+            quiet_hpack()
             self._passage = Passage(guard, account, timeout_s=timeout_s, denied=denied)
             self._inner = inner or library.AsyncHTTPTransport()
 
@@ -104,6 +110,7 @@ def family(name: str) -> SimpleNamespace:
                 answer = await self._inner.handle_async_request(
                     _signed(library, request, trip, own)
                 )
+                trip.begun(answer.status_code, _pairs(answer))
                 try:
                     content = b"".join([part async for part in answer.stream])
                 finally:
@@ -122,6 +129,16 @@ def family(name: str) -> SimpleNamespace:
     )
 
 
+def quiet_hpack() -> None:
+    """Keep HTTP/2's compression from logging: it writes down each header, key and path."""
+    for name in _HPACK:
+        logging.getLogger(name).addFilter(_is_no_debug)
+
+
+def _is_no_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
 def refuse_bypass(options: Mapping[str, Any]) -> None:
     """Refuse options of a client that lead requests past its transport.
 
@@ -137,8 +154,7 @@ def refuse_bypass(options: Mapping[str, Any]) -> None:
 
 
 def _asked(request: Any, body: bytes, account: str) -> tuple[Request, Pairs]:
-    pairs = [(_text(name), _text(value)) for name, value in request.headers.raw]
-    return unsigned(request.method, str(request.url), pairs, body, account)
+    return unsigned(request.method, str(request.url), _pairs(request), body, account)
 
 
 def _signed(library: Any, request: Any, trip: Trip, own: Pairs) -> Any:
@@ -155,12 +171,16 @@ def _signed(library: Any, request: Any, trip: Trip, own: Pairs) -> Any:
 
 def _answer(kind: Callable[..., Any], answer: Any, content: bytes, trip: Trip) -> Any:
     """Make the answer that the client gets, and the one that the guard is told."""
-    raw = answer.headers.raw
     extensions = {name: answer.extensions[name] for name in _KEPT if name in answer.extensions}
-    made = kind(answer.status_code, headers=raw, content=content, extensions=extensions)
-    pairs = [(_text(name), _text(value)) for name, value in raw]
-    trip.response = Response(answer.status_code, pairs, made.content)
+    made = kind(
+        answer.status_code, headers=answer.headers.raw, content=content, extensions=extensions
+    )
+    trip.response = Response(answer.status_code, _pairs(answer), made.content)
     return made
+
+
+def _pairs(message: Any) -> Pairs:
+    return tuple((_text(name), _text(value)) for name, value in message.headers.raw)
 
 
 def _text(raw: bytes) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import evolve
 
 from hauberk.errors import ClosedError, Denied, MisuseError
-from hauberk.request import Request, Response, base_of
+from hauberk.request import Pairs, Request, Response, base_of
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard
@@ -23,14 +26,15 @@ class Trip:
 
     Attributes:
         cleared: What may be sent.
-        response: To be set by whoever sends it.
+        response: To be set by whoever sends it, once all of it is here and can be read.
     """
 
-    __slots__ = ("_is_taken", "cleared", "response")
+    __slots__ = ("_head", "_is_taken", "cleared", "response")
 
     def __init__(self, cleared: Cleared) -> None:
         self.cleared = cleared
         self.response: Response | None = None
+        self._head: Response | None = None
         self._is_taken = False
 
     def take(self, url: str) -> Cleared:
@@ -49,10 +53,59 @@ class Trip:
         self._is_taken = True
         return self.cleared
 
+    def begun(self, status: int, headers: Pairs) -> None:
+        """Note how an answer begins: what it says of limits counts, whatever becomes of its body.
+
+        Args:
+            status: HTTP status.
+            headers: As received.
+        """
+        self._head = Response(status, headers)
+
+    def told(self, error: BaseException | None) -> Response | BaseException:
+        """Return what to settle: the answer, as much of it as came, or what took its place."""
+        if self.response is not None:
+            return self.response
+        if self._head is None:
+            return error or Response()
+        return evolve(self._head, error=type(error).__name__)
+
 
 #: The attempt that is on its way in this thread or task: a library's lower half finds here what to
 #: put on the wire in place of what its upper half was given.
 ON_ITS_WAY: Final[ContextVar[Trip | None]] = ContextVar("hauberk_on_its_way", default=None)
+
+
+class _Beside:
+    """A coroutine that runs on an event loop of its own, and can be cancelled from without."""
+
+    def __init__(self, work: Coroutine[Any, Any, Cleared]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._cancel: Callable[[], object] | None = None
+        self._is_cancelled = False
+
+    def run(self) -> Cleared:
+        """Run it to its end; called once, in the thread that is to block."""
+        with asyncio.Runner() as runner:
+            return runner.run(self._run())
+
+    def cancel(self) -> None:
+        """Cancel it; from any thread, whether it has begun or has ended."""
+        with self._lock:
+            self._is_cancelled, cancel = True, self._cancel
+        if cancel is not None:
+            with suppress(RuntimeError):  # its loop is closed: it has ended
+                cancel()
+
+    async def _run(self) -> Cleared:
+        task = asyncio.ensure_future(self._work)
+        with self._lock:
+            loop = asyncio.get_running_loop()
+            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+            if self._is_cancelled:
+                task.cancel()
+        return await task
 
 
 class Passage:
@@ -135,13 +188,16 @@ class Passage:
             raise self._as_theirs(denied) from denied.__cause__
 
     async def _aside(self, request: Request) -> Cleared:
-        """Clear off the loop: the signer may be waiting for the exchange to tell its time."""
-        clearing = asyncio.ensure_future(
-            asyncio.to_thread(self.guard.clear, request, timeout_s=self._timeout_s)
-        )
+        """Clear on a loop of its own: the signer may be waiting for the exchange to tell its time.
+
+        Cancelled, that loop's task is as well, and gives its place back.
+        """
+        beside = _Beside(self.guard.aclear(request, timeout_s=self._timeout_s))
+        clearing = asyncio.ensure_future(asyncio.to_thread(beside.run))
         try:
             return await asyncio.shield(clearing)
         except asyncio.CancelledError:
+            beside.cancel()
             clearing.add_done_callback(self._unsent)
             raise
 
@@ -158,7 +214,7 @@ class Passage:
         """Say what came back, or what was raised; tell whether it was refused for its time."""
         response = trip.response
         with suppress(ClosedError):  # closed meanwhile: the bot is still to get its answer
-            self.guard.settle(trip.cleared, response or error or Response())
+            self.guard.settle(trip.cleared, trip.told(error))
         if response is None:
             return False
         binding = self.guard.snapshot.bindings.get(self.account)

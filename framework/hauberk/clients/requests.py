@@ -114,7 +114,7 @@ def parts() -> SimpleNamespace:
                     answer = self._sent(request, *args, **options)
                 finally:
                     ON_ITS_WAY.reset(before)
-                trip.response = Response(answer.status_code, _pairs(answer.headers), answer.content)
+                trip.response = Response(answer.status_code, _received(answer), answer.content)
                 return answer
 
             return self._passage.send(asked, carry)
@@ -132,6 +132,8 @@ def parts() -> SimpleNamespace:
         def build_response(self, req: Any, resp: Any) -> Any:
             answer = super().build_response(req, resp)
             answer.__class__ = Answer
+            if (trip := ON_ITS_WAY.get()) is not None:
+                trip.begun(answer.status_code, _received(answer))
             return answer
 
     class Straight(requests.Session):
@@ -199,6 +201,11 @@ def _netloc(host: str, port: int | None, scheme: str) -> str:
 
 def _pairs(headers: Any) -> Pairs:
     return tuple((_text(name), _text(value)) for name, value in headers.items())
+
+
+def _received(answer: Any) -> Pairs:
+    """Return the headers as they came: requests itself joins those of one name."""
+    return _pairs(answer.raw.headers)
 
 
 def _text(value: str | bytes) -> str:

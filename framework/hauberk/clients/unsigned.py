@@ -87,11 +87,19 @@ def _is_framing(name: str, value: str, url: str, body: bytes) -> bool:
 def _read(text: str, what: str) -> Pairs:
     if not text:
         return ()
+    if "%" not in text and "+" not in text:  # then `parse_qsl` does just this
+        pairs = tuple([(name, value) for name, equals, value in _parts(text) if equals])
+        if len(pairs) == text.count("&") + 1:
+            return pairs
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict"))
     except ValueError:
         pass  # its text quotes what it could not read
     raise InvalidValue(f"the {what} cannot be read: name=value, joined by '&', encoded as UTF-8")
+
+
+def _parts(text: str) -> list[tuple[str, str, str]]:
+    return [piece.partition("=") for piece in text.split("&")]
 
 
 def _text(body: bytes) -> str:

@@ -52,6 +52,8 @@ class Job:
         resume: Whether to go on with that report.
         histogram: Counts failures, for a picture.
         told: Told after each part: rows done, and the share of all archives.
+        clock: Seconds, rising.
+        reader_of: Returns what reads an archive.
     """
 
     archives: Sequence[Path]
@@ -63,6 +65,7 @@ class Job:
     histogram: Histogram | None = None
     told: Callable[[int, float], None] = lambda rows, share: None  # noqa: ARG005
     clock: Callable[[], float] = time.monotonic
+    reader_of: Callable[[Path], Reader] = reader_of
     readers: list[Reader] = field(init=False, repr=False)
 
     @readers.default
@@ -70,7 +73,7 @@ class Job:
         for path in self.archives:
             if not path.is_file():
                 raise ArchiveUnusable(f"{path}: there is no such file")
-        return [reader_of(path) for path in self.archives]
+        return [self.reader_of(path) for path in self.archives]
 
     def run(self) -> Done:
         """Do it.

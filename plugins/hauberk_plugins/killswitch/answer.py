@@ -47,7 +47,7 @@ def judged(answer: Response, recipe: Recipe, said: str, errors: Mapping[str, Any
             nothing.
         errors: The venue file's section of that name, which says where codes stand.
     """
-    if answer.error:
+    if answer.error and answer.status not in (418, 429):  # of a ban, the status is enough
         return Judgement(False, f"no answer: {answer.error}", again=True)
     if said == "revoked" or (not said and answer.status in _HOPELESS):
         return Judgement(False, "the exchange does not take the key")

@@ -45,6 +45,10 @@ class Amount:
         return f"{plain(self.value)} {self.currency}"
 
 
+#: Whether text is a plain decimal number, not negative.
+is_number: Final = _NUMBER.match
+
+
 def number(text: str, what: str) -> Decimal:
     """Read a plain decimal number, not negative.
 

@@ -23,22 +23,25 @@ class Refusals:
 
     Attributes:
         statuses: HTTP statuses that say so of the whole request.
-        place: Where an answer with another status says it of a single order.
-        unless: What stands there where the order was placed, or where nobody can tell.
+        places: Where an answer may say what became of it.
+        codes: What stands there, in an answer of success, where a single order was not placed. All
+            else may have been placed.
+        unless: What stands there where nobody can tell, whatever the status.
     """
 
     statuses: frozenset[int] = frozenset()
-    place: Field | None = None
+    places: tuple[Field, ...] = ()
+    codes: frozenset[str] = frozenset()
     unless: frozenset[str] = frozenset()
 
     def say(self, response: Response, *, is_single: bool) -> bool:
         """Whether an answer says that nothing was placed."""
+        said = {_said(place, response) for place in self.places}
+        if not self.unless.isdisjoint(said):
+            return False
         if response.status in self.statuses:
             return True
-        if not is_single or self.place is None or not 200 <= response.status < 300:
-            return False
-        said = _said(self.place, response)
-        return said is not None and said not in self.unless
+        return is_single and 200 <= response.status < 300 and not self.codes.isdisjoint(said)
 
 
 @frozen

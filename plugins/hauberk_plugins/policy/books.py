@@ -13,7 +13,7 @@ from attrs import define
 from hauberk.errors import HauberkError
 from hauberk.ports import Store
 from hauberk_plugins.policy.amounts import EXACT
-from hauberk_plugins.policy.day import DayLedger
+from hauberk_plugins.policy.day import Calendar, DayLedger
 from hauberk_plugins.policy.rate import OrderRate, Rate
 
 #: Requests whose answer is waited for; what is older stays counted.
@@ -60,6 +60,7 @@ class Books:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.calendar = Calendar()
         self._ledgers: dict[tuple[str, str], DayLedger] = {}
         self._rates: dict[tuple[str, str, int, int], OrderRate] = {}
         self.held: dict[str, Held] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from hauberk.accounts import Account
@@ -10,9 +10,10 @@ from hauberk.keypath import KeyPath
 from hauberk.ports import Venue
 from hauberk.request import Operation
 from hauberk.spelling import nearest
+from hauberk_plugins.policy.amounts import Amount
 from hauberk_plugins.policy.config import Caps, Match, PolicyConfig, Rule
 from hauberk_plugins.policy.rules import may_fit
-from hauberk_plugins.policy.symbols import SymbolSet
+from hauberk_plugins.policy.symbols import Symbols, SymbolSet
 
 Fault: TypeAlias = tuple[KeyPath, str]
 _ORDERS: Final = (Operation.TRADE, Operation.REDUCE)
@@ -43,10 +44,11 @@ def problems(config: PolicyConfig, accounts: Mapping[str, Mapping[str, Any]]) ->
             yield ("accounts", name), f"there is no account {name!r}{nearest(name, accounts)}"
         for at, message in _laxer(config, caps):
             yield ("accounts", name, *at), message
-    for venue in config.contracts:
-        if venue not in venues:
-            near = nearest(venue, [name for name in venues if isinstance(name, str)])
-            yield ("contracts", venue), f"no account is at venue {venue!r}{near}"
+    for key, by_venue in (("contracts", config.contracts), ("harmless", config.harmless)):
+        for venue in by_venue:
+            if venue not in venues:
+                near = nearest(venue, [name for name in venues if isinstance(name, str)])
+                yield (key, venue), f"no account is at venue {venue!r}{near}"
     for index, rule in enumerate(config.rules):
         for at, message in _rule(config, rule, accounts):
             yield ("rules", index, *at), message
@@ -61,15 +63,94 @@ def ungranted(config: PolicyConfig, has: Callable[[str], bool]) -> Iterator[Faul
     """
     if not has("venues"):
         yield (), "orders are read by venue files: grant it, `grants: {policy: [venues, …]}`"
-    if has("store"):
-        return
     for at, caps in _sections(config):
-        if caps.max_day is not None:
+        if caps.max_day is not None and not has("store"):
             yield (
                 (*at, "max_day"),
                 "is kept in the store, or a restart would give it back: grant it, "
                 "`grants: {policy: [store, …]}`",
             )
+    if has("reference_price"):
+        return
+    bands = [(*at, "price_band") for at, caps in _sections(config) if caps.price_band is not None]
+    bands += [
+        ("rules", index, "price_band")
+        for index, rule in enumerate(config.rules)
+        if rule.price_band is not None
+    ]
+    for at in bands:
+        yield (
+            at,
+            "lies around a reference price, and no plugin provides any, so that every order would "
+            "be denied: name one under `ports.reference_price`, and grant it",
+        )
+
+
+def unreadable(
+    config: PolicyConfig,
+    accounts: Mapping[str, Account],
+    symbols: Mapping[str, Sequence[Symbols]],
+    *,
+    has_prices: bool,
+) -> Iterator[Fault]:
+    """Find symbols and currencies that no market of any account in question can have.
+
+    Args:
+        config: The section.
+        accounts: By name.
+        symbols: By account that may trade, how symbols are made at its venue.
+        has_prices: Whether amounts can be converted.
+    """
+    for at, caps in _sections(config):
+        chosen = [name for name in symbols if not at or at[1] == name]
+        yield from _strange(at, "symbols", caps.symbols, chosen, symbols)
+        for key in ("max_order", "max_day"):
+            yield from _unquoted((*at, key), getattr(caps, key), chosen, symbols, has_prices)
+    for index, rule in enumerate(config.rules):
+        at = ("rules", index)
+        of, at_venues = rule.match.account, rule.match.venue
+        chosen = [
+            name for name in symbols
+            if (of is None or name in of)
+            and (at_venues is None or accounts[name].venue in at_venues)
+        ]  # fmt: skip
+        yield from _strange((*at, "match"), "symbol", rule.match.symbol, chosen, symbols)
+        yield from _unquoted((*at, "max_order"), rule.max_order, chosen, symbols, has_prices)
+
+
+def _strange(
+    at: KeyPath, key: str, names: tuple[str, ...] | None, chosen: Sequence[str],
+    symbols: Mapping[str, Sequence[Symbols]],
+) -> Iterator[Fault]:  # fmt: skip
+    ways = [one for account in chosen for one in symbols[account]]
+    for name in names or ():
+        if "*" not in name and ways and not any(one.can_be(name) for one in ways):
+            yield (
+                (*at, key),
+                f"{name} is no symbol at the venue of {', '.join(chosen)}, by `orders.symbols` of "
+                "its file, so that it would match nothing",
+            )
+
+
+def _unquoted(
+    at: KeyPath, cap: Amount | None, chosen: Sequence[str],
+    symbols: Mapping[str, Sequence[Symbols]], has_prices: bool,
+) -> Iterator[Fault]:  # fmt: skip
+    if cap is None or has_prices:
+        return
+    known: set[str] = set()
+    for account in chosen:
+        for one in symbols[account]:
+            if one.quoted_in is None:
+                return
+            known |= one.quoted_in
+    if known and cap.currency not in known:
+        yield (
+            at,
+            f"nothing is quoted in {cap.currency} at the venue of {', '.join(chosen)}"
+            f"{nearest(cap.currency, sorted(known))}, and without a reference price nothing is "
+            "converted: every order would be denied",
+        )
 
 
 def unmatched(

@@ -15,6 +15,7 @@ from hauberk_plugins.policy.rate import Rate, read_rate
 from hauberk_plugins.policy.symbols import PATTERN
 
 _PATH: Final = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/{}]*\Z")
+PARAMETER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}(?:\.(?:[A-Za-z0-9_-]{1,64}|\*))*\Z", re.ASCII)
 _METHOD: Final = re.compile(r"[A-Z]{1,16}\Z")
 _ONE: Final = Decimal(1)
 
@@ -59,6 +60,13 @@ def _symbols(_: Any, __: Attribute[Any], value: tuple[str, ...] | None) -> None:
             raise ValueError(f"item {index} is no symbol, nor a pattern such as *USDT")
         if name.upper() in {other.upper() for other in value[:index]}:
             raise ValueError(f"item {index} stands there twice")
+
+
+def _harmless(_: Any, __: Attribute[Any], value: dict[str, tuple[str, ...]]) -> None:
+    for venue, names in value.items():
+        for index, name in enumerate(names):
+            if PARAMETER.match(name) is None:
+                raise ValueError(f"{venue}, item {index}: is no parameter, as name or a.b.c")
 
 
 def _each(is_good: re.Pattern[str], what: str) -> Callable[[Any, Attribute[Any], Any], None]:
@@ -163,8 +171,14 @@ class PolicyConfig(Caps):
         accounts: By account, what it must keep to as well; stricter, never laxer.
         rules: What holds for some requests as well.
         contracts: By venue and symbol, what one contract is, as `0.01 BTC` or `100 USD`.
+        harmless: By venue, parameters of orders that its file does not know and that change
+            neither price nor size; any other denies what caps and bands are for.
+        sales_at_limit: Whether a sale counts at its own limit where there is no reference price. A
+            sale far below the market counts for little then.
     """
 
     accounts: dict[str, Caps] = field(factory=dict)
     rules: tuple[Rule, ...] = ()
     contracts: dict[str, dict[str, Amount]] = field(factory=dict, converter=_amounts)
+    harmless: dict[str, tuple[str, ...]] = field(factory=dict, validator=_harmless)
+    sales_at_limit: bool = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import TypeAlias
 
 from hauberk.ports import Store
 from hauberk.request import Request, Response
-from hauberk_plugins.policy.amounts import from_units
+from hauberk_plugins.policy.amounts import from_units, to_units
 from hauberk_plugins.policy.books import Books, Charge, Held, give_back, unfilled
 from hauberk_plugins.policy.day import day_of, day_text
 from hauberk_plugins.policy.errors import DayRecordError, DaySpent, NoReference, Unreadable
@@ -53,7 +54,7 @@ class Counter:
         Raises:
             Refused: There is no room; nothing more is counted than before.
         """
-        today = day_of(wall_ns)
+        today = self._books.calendar.today(wall_ns, now_ns)
         amounts = self._amounts(judge, bench, orders)
         many = counted(bench, orders) if bench.rates else []
         # Caps are told apart by identity, so that a reload has it counted afresh too.
@@ -70,7 +71,7 @@ class Counter:
             if many:
                 self._take_rates(judge, held, many, now_ns)
             if amounts:
-                self._charge(judge, held, amounts, today)
+                self._charge(judge, held, amounts, today, day_of(wall_ns))
         except BaseException:
             self._give_up(held, now_ns)
             raise
@@ -78,6 +79,38 @@ class Counter:
             known = orders[0].worth
             held.worth = None if known is None else known[0]
         self._books.held[request_id] = held
+
+    def spend(
+        self, judge: Judge, bench: Bench, request_id: str, value: Decimal, today: int
+    ) -> bool:
+        """Count one order as `count` does, where what is reserved of its day is enough.
+
+        Args:
+            judge: The account's.
+            bench: With one cap of a day, and nothing else to count in.
+            request_id: The request's id.
+            value: The order's notional, in that cap's currency and in quote currency.
+            today: The day.
+
+        Returns:
+            Whether it was; `False` says that nothing was counted.
+        """
+        held = self._books.held
+        if request_id in held:
+            return False
+        cap = bench.days[0]
+        units = to_units(value)
+        ledger = self._books.ledger(judge.name, cap.amount.currency)
+        day = ledger.spend(units, cap.units, today)
+        if day is None or not units:
+            return False
+        charge = Charge(ledger, units, day)
+        held[request_id] = Held((today, [(cap, units)], []), (), (charge,), value)
+        return True
+
+    def holds(self, request_id: str) -> bool:
+        """Whether anything is counted for a request."""
+        return request_id in self._books.held
 
     def end(self, request: Request, left: bool, now_ns: int) -> None:
         """Give back what did not leave.
@@ -139,7 +172,7 @@ class Counter:
             held.rates = (*held.rates, (rate, count))
 
     def _charge(
-        self, judge: Judge, held: Held, amounts: list[tuple[DayCap, int]], today: int
+        self, judge: Judge, held: Held, amounts: list[tuple[DayCap, int]], today: int, clock: int
     ) -> None:
         for cap, units in amounts:
             if not units:
@@ -148,7 +181,7 @@ class Counter:
             try:
                 day = ledger.charge(units, cap.units, today, self._store())
             except DaySpent as spent:
-                raise Refused(told_spent(cap, units, spent.left, spent.day, today)) from None
+                raise Refused(told_spent(cap, units, spent.left, spent.day, clock)) from None
             except DayRecordError as error:
                 raise Refused(f"{cap.path}: {error}") from None
             held.charges = (*held.charges, Charge(ledger, units, day))
@@ -168,6 +201,11 @@ def told_spent(cap: DayCap, units: int, left: int, day: int, today: int) -> str:
         ahead = (
             f". The clock says {day_text(today)}: it was set back, or was ahead before. Set it, "
             "else begin the day anew: hauberk policy reset ACCOUNT"
+        )
+    elif day < today:
+        ahead = (
+            f". The clock says {day_text(today)}, but a day began less than 23 hours ago: it was "
+            "set ahead. Set it, else begin the day anew: hauberk policy reset ACCOUNT"
         )
     return (
         f"{cap.path}: {from_units(units)} {cap.amount.currency} is more than is left of "

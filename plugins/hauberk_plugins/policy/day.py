@@ -19,6 +19,8 @@ _TRIES: Final = 50
 #: more than `1 / _SHARE` of what is left: other processes are to find some, too.
 _BLOCKS, _AHEAD, _SHARE = 32, 4, 4
 _MOST: Final = 10**40
+#: No day begins sooner after another: clocks are put right by less than the hour that is missing.
+_BETWEEN_NS: Final = DAY_NS - 3_600 * 1_000_000_000
 _BUSY: Final = "the day's record is changed by other processes all the time"
 
 
@@ -68,6 +70,17 @@ class DayLedger:
                 self._cap = cap
             if units > self._free:
                 self._reserve(units, store)
+            self._free -= units
+            return self._day
+
+    def spend(self, units: int, cap: int, today: int) -> int | None:
+        """Do as `charge` where what is reserved is enough; else return `None`, and count nothing.
+
+        Needs no store.
+        """
+        with self._lock:
+            if today > self._day or cap != self._cap or units > self._free:
+                return None
             self._free -= units
             return self._day
 
@@ -170,6 +183,38 @@ class DayLedger:
             return -1, 0, 0
         day, reserved = _parsed(record.value)
         return day, reserved, record.version
+
+
+class Calendar:
+    """Tells the day, and does not believe a clock that begins one after the other.
+
+    Between two days that begin lie 24 hours. A clock that is set ahead may begin one at any time,
+    as midnight may come at any time after a start; each further step would give the cap once more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._day = -1
+        #: The monotonic time before which no other day begins.
+        self._next_ns: int | None = None
+
+    def today(self, wall_ns: int, now_ns: int) -> int:
+        """Return the day, days since the epoch.
+
+        Args:
+            wall_ns: The wall clock.
+            now_ns: The monotonic clock.
+        """
+        day = day_of(wall_ns)
+        if day <= self._day:
+            return day
+        with self._lock:
+            if self._next_ns is not None and now_ns < self._next_ns:
+                return self._day
+            if self._day >= 0:
+                self._next_ns = now_ns + _BETWEEN_NS
+            self._day = day
+        return day
 
 
 def day_text(day: int) -> str:

@@ -12,7 +12,8 @@ from hauberk_plugins.policy.documents import word
 from hauberk_plugins.policy.errors import Unreadable
 
 #: Any one member, and the name of the only one.
-_ANY, _ITS_NAME = "*", "@"
+ANY: Final = "*"
+ITS_NAME: Final = "@"
 _PART: Final = r"(?:[A-Za-z0-9_-]{1,64}|\*|@)"
 _FIELD: Final = re.compile(
     rf"(?:\^?{_PART}(?:\.{_PART})*|\{{[A-Za-z][A-Za-z0-9_-]*\}}|=.{{1,64}})\Z", re.ASCII
@@ -53,27 +54,28 @@ class Field:
     text: str
     #: The name, where it is a plain one: the common case, and quick.
     name: str = field(init=False, default="")
-    _parts: tuple[str, ...] = field(init=False, default=())
+    #: The names on the way there; none for a part of the path, or a value.
+    parts: tuple[str, ...] = field(init=False, default=())
 
     def __attrs_post_init__(self) -> None:
         if _FIELD.match(self.text) is None:
             raise ValueError("is no place: as name, a.b.c, ^name, {name} or =value")
         if self.text[0] not in "={":
             parts = tuple(self.text.removeprefix("^").split("."))
-            object.__setattr__(self, "_parts", parts)
-            is_plain = not parts[0].isdigit() and parts[0] not in (_ANY, _ITS_NAME)
+            object.__setattr__(self, "parts", parts)
+            is_plain = not parts[0].isdigit() and parts[0] not in (ANY, ITS_NAME)
             if len(parts) == 1 and self.text[0] != "^" and is_plain:
                 object.__setattr__(self, "name", parts[0])
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names that it looks for."""
-        return tuple(part for part in self._parts if part not in (_ANY, _ITS_NAME))
+        return tuple(part for part in self.parts if part not in (ANY, ITS_NAME))
 
     @property
     def is_flat(self) -> bool:
         """Whether parameters without nesting are enough for it."""
-        return len(self._parts) < 2 and not {_ANY, _ITS_NAME}.intersection(self._parts)
+        return len(self.parts) < 2 and not {ANY, ITS_NAME}.intersection(self.parts)
 
     def get(self, source: Source) -> str | None:
         """Return the value's text; `None` where there is none.
@@ -91,7 +93,7 @@ class Field:
         if self.text[0] == "{":
             return source.segments.get(self.text[1:-1])
         found = source.whole if self.text[0] == "^" else source.item
-        for part in self._parts:
+        for part in self.parts:
             if found is None:
                 return None
             found = self._below(found, part)
@@ -99,11 +101,11 @@ class Field:
 
     def _below(self, found: Any, part: str) -> Any:
         if isinstance(found, dict):
-            if part not in (_ANY, _ITS_NAME):
+            if part not in (ANY, ITS_NAME):
                 return found.get(part)
             if len(found) != 1:
                 raise Unreadable(f"`{self.text}`: there must be exactly one member")
-            return next(iter(found.values() if part == _ANY else found))
+            return next(iter(found.values() if part == ANY else found))
         if isinstance(found, list) and part.isdigit():
             return found[int(part)] if int(part) < len(found) else None
         raise Unreadable(f"`{self.text}` cannot be looked for: there is no object")

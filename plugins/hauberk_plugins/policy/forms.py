@@ -54,11 +54,13 @@ class Order:
         quoted: An amount in quote currency; `None` where the request says none.
         client: The id that the bot gave it; empty for none.
         place: Which one of several it is, as ` 2 of 3`; empty for the only one.
+        attached: The parameter that says at which price what it opens is closed again; empty
+            for none.
         worth: Its notional and the currency of that, once it is known.
     """
 
-    __slots__ = ("client", "form", "is_sell", "place", "price", "quantity", "quoted", "symbol",
-                 "unit", "worth")  # fmt: skip
+    __slots__ = ("attached", "client", "form", "is_sell", "place", "price", "quantity", "quoted",
+                 "symbol", "unit", "worth")  # fmt: skip
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Order:
         self.quoted = quoted
         self.client = ""
         self.place = ""
+        self.attached = ""
         self.worth: tuple[Decimal, str] | None = None
 
     def __str__(self) -> str:
@@ -106,6 +109,8 @@ class Form:
         one_of: The values that parameters may have, in small letters; with any other, the order
             cannot be read.
         floats: Parameters that make the price another than the one that is written.
+        harmless: Other parameters that it may have: they change neither price nor size.
+        attached: Parameters that close again, at a price of their own, what it opens.
         contracts: What a contract of a symbol is.
         fills: How an answer says what was filled.
         signed: Whether a quantity below zero sells.
@@ -129,6 +134,8 @@ class Form:
     defaults: Mapping[str, str] = _NOTHING
     one_of: tuple[tuple[Field, frozenset[str]], ...] = ()
     floats: tuple[Field, ...] = ()
+    harmless: tuple[Field, ...] = ()
+    attached: tuple[Field, ...] = ()
     contracts: Mapping[str, Amount] = field(factory=dict)
     fills: Fills | None = None
     signed: bool = False

@@ -15,6 +15,7 @@ from hauberk_plugins.policy.capabilities import objection
 from hauberk_plugins.policy.config import PolicyConfig
 from hauberk_plugins.policy.errors import NoReference, Unreadable
 from hauberk_plugins.policy.forms import Order
+from hauberk_plugins.policy.glance import Glance, glance_of
 from hauberk_plugins.policy.limits import Limit, worth_in
 from hauberk_plugins.policy.ordermap import OrderMap, Reader
 from hauberk_plugins.policy.rate import Rate
@@ -69,6 +70,8 @@ class Bench:
         days: What they may be worth on a day together.
         rates: How many there may be.
         is_one: Whether it counts as one order, unread.
+        glance: Says what the usual order is worth, where nothing stands against it; `None` where
+            each takes a closer look.
     """
 
     asked: rules.Asked
@@ -78,6 +81,7 @@ class Bench:
     days: tuple[DayCap, ...] = ()
     rates: tuple[RateCap, ...] = ()
     is_one: bool = False
+    glance: Glance | None = None
 
     @property
     def first(self) -> str:
@@ -110,7 +114,7 @@ class Judge:
         self.account = account
         self.venue = venue
         self.orders = orders
-        self.prices = Prices(lookup)
+        self.prices = Prices(lookup, sales_at_limit=config.sales_at_limit)
         self._config = config
         self._benches: dict[tuple[str, str, Operation], Bench] = {}
 
@@ -183,7 +187,8 @@ class Judge:
             # Nothing that it could say matters: a position can be left where nobody says how.
             return Bench(asked, rates=rates, is_one=True)
         if reader is not None:
-            return Bench(asked, "", reader, limits, days, rates)
+            glance = self._glance(reader, limits, days, rates)
+            return Bench(asked, "", reader, limits, days, rates, glance=glance)
         first = Bench(asked, "", None, limits, days, rates).first
         return Bench(
             asked,
@@ -191,6 +196,18 @@ class Judge:
             f"out of {name or request.method + ' ' + path}, so nobody can judge it: describe it "
             "in `orders.endpoints` there, or write `none` if it places no order",
         )
+
+    def _glance(
+        self,
+        reader: Reader,
+        limits: tuple[Limit, ...],
+        days: tuple[DayCap, ...],
+        rates: tuple[RateCap, ...],
+    ) -> Glance | None:
+        if rates or len(days) > 1:
+            return None
+        currencies = tuple(cap.amount.currency for cap in days)
+        return glance_of(reader, limits, currencies, self.prices)
 
     @property
     def days(self) -> tuple[DayCap, ...]:
@@ -225,6 +242,14 @@ def counted(bench: Bench, orders: list[Order]) -> list[tuple[RateCap, int]]:
     if bench.is_one:
         return [(cap, 1) for cap in bench.rates]
     return [
-        (cap, len(orders) if cap.only is None else sum(o.symbol in cap.only for o in orders))
+        (cap, len(orders) if cap.only is None else sum(_may_be(cap.only, one) for one in orders))
         for cap in bench.rates
     ]
+
+
+def _may_be(only: SymbolSet, order: Order) -> bool:
+    """Whether an order is, or may be, for one of these: then it counts."""
+    try:
+        return only.holds(order.symbol, order.form.symbols)
+    except Unreadable:
+        return True

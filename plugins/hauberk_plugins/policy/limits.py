@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final, Protocol
 
 from hauberk_plugins.policy.amounts import EXACT, Amount, cut, plain
 from hauberk_plugins.policy.errors import NoReference, Unreadable
 from hauberk_plugins.policy.forms import Order
-from hauberk_plugins.policy.symbols import SymbolSet
+from hauberk_plugins.policy.symbols import Symbols, SymbolSet
 from hauberk_plugins.policy.worth import Prices, converted, worth
 
 _ONE: Final = Decimal(1)
 _HUNDRED: Final = Decimal(100)
+
+
+#: More than any order is worth.
+_ANYTHING: Final = Decimal("Infinity")
+
+
+class CloserLook(Exception):
+    """What an order is held against depends on more than its symbol and its notional."""
 
 
 class Limit(Protocol):
@@ -32,8 +41,19 @@ class Limit(Protocol):
     def told(self, order: Order, prices: Prices) -> str:
         """Say how an order keeps to it."""
 
+    def most(self, symbol: str, symbols: Symbols) -> Decimal:
+        """Return what an order that counts may be worth at most, in the quote currency.
 
-class Symbols:
+        Args:
+            symbol: The order's, of which base and quote can be told.
+            symbols: How symbols are made.
+
+        Raises:
+            CloserLook: That is not all that matters, or it may not be at all.
+        """
+
+
+class Listed:
     """The symbol must be in a list."""
 
     def __init__(self, path: str, symbols: SymbolSet) -> None:
@@ -43,13 +63,19 @@ class Symbols:
 
     def objection(self, order: Order, prices: Prices) -> str:  # noqa: ARG002 - of every limit
         """Object to a symbol that is not in it."""
-        if order.symbol in self._symbols:
+        if self._symbols.lists(order.symbol, order.form.symbols):
             return ""
         return f"{order} is for {cut(order.symbol)}, which is none of {self._symbols}"
 
     def told(self, order: Order, prices: Prices) -> str:  # noqa: ARG002
         """Name the symbol."""
         return f"{order.symbol} is in the list"
+
+    def most(self, symbol: str, symbols: Symbols) -> Decimal:
+        """Bound nothing that is in it."""
+        if self._symbols.lists(symbol, symbols):
+            return _ANYTHING
+        raise CloserLook
 
 
 class Denial:
@@ -63,13 +89,22 @@ class Denial:
 
     def objection(self, order: Order, prices: Prices) -> str:  # noqa: ARG002
         """Object to a symbol that is in it."""
-        if order.symbol not in self._symbols:
-            return ""
+        try:
+            if not self._symbols.holds(order.symbol, order.form.symbols):
+                return ""
+        except Unreadable as error:
+            return f"{order} may be one that is denied{self._why}: {error}"
         return f"{order} is for {cut(order.symbol)}, which is denied{self._why}"
 
     def told(self, order: Order, prices: Prices) -> str:  # noqa: ARG002
         """Name the symbol."""
         return f"{order.symbol} is not denied"
+
+    def most(self, symbol: str, symbols: Symbols) -> Decimal:
+        """Bound nothing that is not in it."""
+        if not self._symbols.holds(symbol, symbols):
+            return _ANYTHING
+        raise CloserLook
 
 
 class MaxOrder:
@@ -106,6 +141,14 @@ class MaxOrder:
         value = worth_in(order, self._cap.currency, prices)
         return f"{plain(value)} {self._cap.currency}"
 
+    def most(self, symbol: str, symbols: Symbols) -> Decimal:
+        """Return the cap, if it is in the quote currency."""
+        if self._only is not None and not self._only.holds(symbol, symbols):
+            return _ANYTHING
+        if symbols.split(symbol)[1] != self._cap.currency:
+            raise CloserLook
+        return self._cap.value
+
 
 class PriceBand:
     """A limit must lie near the reference price.
@@ -135,6 +178,11 @@ class PriceBand:
             return f"{order} cannot be judged: {error}"
         low, high = EXACT.multiply(reference, self._low), EXACT.multiply(reference, self._high)
         if low <= order.price <= high:
+            if order.attached:
+                return (
+                    f"{order} has {cut(order.attached)}, which closes again what it opens, at a "
+                    "price that nobody holds to the band"
+                )
             return ""
         return (
             f"{order} is at {plain(order.price)}, not {self.bound} {plain(reference)}: "
@@ -147,6 +195,12 @@ class PriceBand:
             return _exemption(order)
         reference = prices.needed(order.symbol, "a price band")
         return f"{plain(order.price)}, reference {plain(reference)}"
+
+    def most(self, symbol: str, symbols: Symbols) -> Decimal:
+        """Bound nothing but what it is for."""
+        if self._only is not None and not self._only.holds(symbol, symbols):
+            return _ANYTHING
+        raise CloserLook
 
 
 def worth_in(order: Order, currency: str, prices: Prices) -> Decimal:
@@ -162,8 +216,10 @@ def worth_in(order: Order, currency: str, prices: Prices) -> Decimal:
 
 
 def _is_exempt(order: Order, only: SymbolSet | None) -> bool:
-    if only is not None and order.symbol not in only:
-        return True
+    if only is not None:
+        with suppress(Unreadable):  # then it may be one of those
+            if not only.holds(order.symbol, order.form.symbols):
+                return True
     return order.form.exits or order.form.shrinks
 
 

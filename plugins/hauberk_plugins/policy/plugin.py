@@ -12,7 +12,7 @@ from hauberk.errors import ConfigError, ConfigProblem
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.ports import Store
-from hauberk.request import Request, Response
+from hauberk.request import Operation, Request, Response
 from hauberk.verdicts import Deny
 from hauberk.written import Written
 from hauberk_plugins.policy import checks
@@ -36,6 +36,7 @@ class PolicyPlugin(Plugin):
 
     interface = (1, 1)
     Config = PolicyConfig
+    judges_capabilities = True
 
     @classmethod
     def config_problems(cls, written: Written) -> Iterator[tuple[KeyPath, str]]:
@@ -78,6 +79,13 @@ class PolicyPlugin(Plugin):
             return Deny(bench.denial)
         if bench.reader is None and not bench.is_one:
             return None
+        if bench.glance is not None and (value := bench.glance.worth(request)) is not None:
+            today = 0
+            if bench.days:
+                wall_ns, now_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
+                today = self._books.calendar.today(wall_ns, now_ns)
+            if not bench.days or self._counter.spend(judge, bench, request.id, value, today):
+                return None
         try:
             orders = judge.read(bench, request)
         except Unreadable as error:
@@ -97,7 +105,8 @@ class PolicyPlugin(Plugin):
     @hookimpl
     def on_end(self, request: Request, left: bool, why: str) -> None:  # noqa: ARG002
         """Give back what was counted for a request that did not leave."""
-        self._counter.end(request, left, self._clock.monotonic_ns())
+        if self._counter.holds(request.id):
+            self._counter.end(request, left, self._clock.monotonic_ns())
 
     @hookimpl
     def on_response(self, request: Request, response: Response) -> None:
@@ -154,8 +163,10 @@ class PolicyPlugin(Plugin):
         if not self._judges_orders:
             return Judge(name, account, None, OrderMap(), self._config, None)
         venue = context.venues.venue(account.venue)
-        contracts = self._config.contracts.get(account.venue)
-        orders = read_orders(venue.section("orders"), venue.problem, venue.endpoint, contracts)
+        orders = read_orders(
+            venue.section("orders"), venue.problem, venue.endpoint,
+            self._config.contracts.get(account.venue), self._config.harmless.get(account.venue, ()),
+        )  # fmt: skip
         return Judge(name, account, venue, orders, self._config, self._lookup(context, venue.name))
 
     def _lookup(self, context: Context, venue: str) -> Lookup | None:
@@ -188,6 +199,16 @@ class PolicyPlugin(Plugin):
         if not found:
             venues = {judge.name: judge.venue for _, judge in self._judges.values() if judge.venue}
             for at, message in checks.unmatched(self._config, context.accounts, venues):
+                found.append(context.problem(at, message))
+            symbols = {
+                judge.name: judge.orders.symbols
+                for account, judge in self._judges.values()
+                if Operation.TRADE in account.allow
+            }
+            has_prices = context.has("reference_price")
+            for at, message in checks.unreadable(
+                self._config, context.accounts, symbols, has_prices=has_prices
+            ):
                 found.append(context.problem(at, message))
         if found:
             raise ConfigError(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from hauberk.errors import ConfigError, ConfigProblem
@@ -16,12 +16,12 @@ from hauberk_plugins.policy.noting import Noting
 from hauberk_plugins.policy.ordermap import ByValue, Items, OrderMap, Reader
 from hauberk_plugins.policy.symbols import Symbols, SymbolSet
 
-_KEYS: Final = ("body", "symbols", "contracts", "rejected", "forms", "endpoints")
+_KEYS: Final = ("body", "symbols", "contracts", "rejected", "harmless", "forms", "endpoints")
 _PLACES: Final = ("symbol", "quantity", "quote", "side", "type", "client")
 _FLAGS: Final = ("signed", "lax_price", "shrinks", "exits", "test")
 _FORM: Final = (
     *_PLACES, *_FLAGS, "buys", "own_price", "unit", "defaults", "one_of", "floats", "filled",
-    "symbols",
+    "symbols", "harmless", "attached",
 )  # fmt: skip
 _ENDPOINT: Final = ("form", "items", "by", "forms", *_FORM)
 NONE: Final = "none"
@@ -34,6 +34,7 @@ def read_orders(
     problem: Problem,
     endpoint: Callable[[str, str], str],
     contracts: Mapping[str, Amount] | None = None,
+    harmless: Sequence[str] = (),
 ) -> OrderMap:
     """Read the section; an empty one says nothing of any endpoint.
 
@@ -42,11 +43,12 @@ def read_orders(
         problem: Makes a problem of a path in the venue file, as `Venue.problem` does.
         endpoint: Gives the venue's name for a method and a path; empty where it knows none.
         contracts: What contracts are, beside what the section says.
+        harmless: Parameters that change neither price nor size, beside what the section says.
 
     Raises:
         ConfigError: Lists what cannot be used, and where it stands.
     """
-    reading = _Reading(section, contracts or {})
+    reading = _Reading(section, contracts or {}, harmless)
     made = reading.orders(endpoint)
     if reading.faults:
         raise ConfigError([problem(("orders", *at), text) for at, text in reading.faults])
@@ -56,11 +58,16 @@ def read_orders(
 class _Reading(Noting):
     """Takes the section apart."""
 
-    def __init__(self, section: Mapping[str, Any], contracts: Mapping[str, Amount]) -> None:
+    def __init__(
+        self, section: Mapping[str, Any], contracts: Mapping[str, Amount], harmless: Sequence[str]
+    ) -> None:
         super().__init__()
         self.section = self.only(section, (), _KEYS)
         self.symbols = self._symbols(self.section.get("symbols", {}), ("symbols",))
         self.contracts = {**self._contracts(), **contracts}
+        self.harmless = self.fields(self.section.get("harmless", ()), ("harmless",))
+        #: Added by hauberk.yml: whether an order has them in it or beside it, that does not say.
+        self.added = tuple(map(Field, harmless))
 
     def orders(self, endpoint: Callable[[str, str], str]) -> OrderMap:
         forms = {
@@ -79,7 +86,10 @@ class _Reading(Noting):
         for name, form in forms.items():  # one that nothing uses has its mistakes told too
             self._form(form, ("forms", name))
         self.faults = list(dict.fromkeys(self.faults))
-        return OrderMap(readers, self._refusals())
+        found = [form.symbols for one in readers.values() if one is not None
+                 for form in one.all_forms]  # fmt: skip
+        symbols = [one for at, one in enumerate(found) if one not in found[:at]]
+        return OrderMap(readers, self._refusals(), tuple(symbols))
 
     def _reader(
         self, name: str, said: Any, forms: Mapping[str, Any], nested: bool
@@ -100,7 +110,7 @@ class _Reading(Noting):
                 found = self._forms(said, at, forms)
         else:
             found = self._forms(said, at, forms)
-        return Reader(name, found, items, nested)
+        return Reader(name, found, items, nested, (*self.harmless, *self.added))
 
     def _by_value(self, said: Mapping[str, Any], at: KeyPath, forms: Mapping[str, Any]) -> ByValue:
         place = self.field(said["by"], (*at, "by")) or Field("=")
@@ -155,7 +165,9 @@ class _Reading(Noting):
             symbols = self._symbols(said["symbols"], (*at, "symbols"))
         own_price = self._own_price(said.get("own_price", {}), (*at, "own_price"))
         defaults = self.texts(said.get("defaults", {}), (*at, "defaults"))
-        floats = self.fields(said.get("floats", ()), (*at, "floats"))
+        floats, harmless, attached = (
+            self.fields(said.get(key, ()), (*at, key)) for key in ("floats", "harmless", "attached")
+        )
         fills = self._fills(said["filled"], (*at, "filled")) if "filled" in said else None
         buys = self.words(said.get("buys", ["buy"]), (*at, "buys"))
         if len(self.faults) > before:
@@ -164,6 +176,7 @@ class _Reading(Noting):
         return Form(
             **said_so, fills=fills, symbols=symbols, own_price=own_price, units=units, buys=buys,
             defaults=defaults, one_of=one_of, floats=floats, contracts=self.contracts,
+            harmless=(*harmless, *self.harmless, *self.added), attached=attached,
         )  # fmt: skip
 
     def _items(self, said: Mapping[str, Any], at: KeyPath) -> Items | None:
@@ -225,7 +238,9 @@ class _Reading(Noting):
         return {kind: place for kind, place in found.items() if place is not None}
 
     def _symbols(self, said: Any, at: KeyPath) -> Symbols:
-        parts = self.only(said, at, ("separator", "quotes", "prefix", "fixed", "aliases"))
+        parts = self.only(
+            said, at, ("separator", "quotes", "prefix", "fixed", "aliases", "kinds", "numbered")
+        )
         texts = {key: parts[key] for key in ("separator", "prefix", "fixed") if key in parts}
         for key, text in texts.items():
             if type(text) is not str or not text:
@@ -235,7 +250,15 @@ class _Reading(Noting):
             if not quote or quote != quote.upper():
                 self.fault((*at, "quotes", index), "must be a currency in capitals")
         aliases = self.texts(parts.get("aliases", {}), (*at, "aliases"))
-        return Symbols(**{k: str(v) for k, v in texts.items()}, quotes=quotes, aliases=aliases)
+        kinds = frozenset(map(str, self.listed(parts.get("kinds", ()), (*at, "kinds"))))
+        for kind in sorted(kinds.difference(aliases)):
+            self.fault((*at, "kinds"), f"{kind[:40]!r} is none of `aliases`")
+        if type(parts.get("numbered", False)) is not bool:
+            self.fault((*at, "numbered"), "must be true or false")
+        return Symbols(
+            **{k: str(v) for k, v in texts.items()}, quotes=quotes, aliases=aliases, kinds=kinds,
+            numbered=parts.get("numbered") is True,
+        )  # fmt: skip
 
     def _contracts(self) -> dict[str, Amount]:
         found = {}
@@ -249,16 +272,22 @@ class _Reading(Noting):
 
     def _refusals(self) -> Refusals:
         at: KeyPath = ("rejected",)
-        parts = self.only(self.section.get("rejected", {}), at, ("status", "field", "unless"))
+        parts = self.only(
+            self.section.get("rejected", {}), at, ("status", "field", "codes", "unless")
+        )
         statuses = self.listed(parts.get("status", ()), (*at, "status"))
         for index, status in enumerate(statuses):
             if type(status) is not int or not 300 <= status < 500:
                 self.fault((*at, "status", index), "must be 300 to 499: else it may be placed")
-        place = self.field(parts["field"], (*at, "field")) if "field" in parts else None
-        unless = self.listed(parts.get("unless", ()), (*at, "unless"))
-        return Refusals(
-            frozenset(s for s in statuses if type(s) is int), place, frozenset(map(str, unless))
+        field = parts.get("field", ())
+        places = self.fields([field] if isinstance(field, str) else field, (*at, "field"))
+        codes, unless = (
+            frozenset(map(str, self.listed(parts.get(key, ()), (*at, key))))
+            for key in ("codes", "unless")
         )
+        if not places and (codes or unless):
+            self.fault(at, "'field' is missing: where in an answer the code stands")
+        return Refusals(frozenset(s for s in statuses if type(s) is int), places, codes, unless)
 
     def _fills(self, said: Any, at: KeyPath) -> Fills | None:
         parts = self.only(said, at, ("field", "final", "worth"))

@@ -11,7 +11,7 @@ from attrs import frozen
 from hauberk.accounts import Account
 from hauberk.request import Operation
 from hauberk_plugins.policy.config import Caps, Match, PolicyConfig, Rule
-from hauberk_plugins.policy.limits import Denial, Limit, MaxOrder, PriceBand, Symbols
+from hauberk_plugins.policy.limits import Denial, Limit, Listed, MaxOrder, PriceBand
 from hauberk_plugins.policy.rate import Rate
 from hauberk_plugins.policy.symbols import SymbolSet, glob
 
@@ -92,7 +92,7 @@ def limits(config: PolicyConfig, asked: Asked) -> Iterator[Limit]:
     """Find what each order of a request must keep to, in the order of the file."""
     for path, caps in sections(config, asked.name):
         if caps.symbols is not None:
-            yield Symbols(f"{path}.symbols", SymbolSet(caps.symbols))
+            yield Listed(f"{path}.symbols", SymbolSet(caps.symbols))
         # Nothing that reduces can be larger than the position, which is what the cap is for; a rule
         # that names `reduce` holds all the same.
         if caps.max_order is not None and not asked.reduces:

@@ -23,12 +23,19 @@ class Prices:
 
     Args:
         lookup: Gives a price in quote units; `None` where nobody provides any.
+        sales_at_limit: Whether a sale may count at its own limit where there is none.
+
+    Attributes:
+        exist: Whether anybody provides any.
+        sales_at_limit: As given.
     """
 
-    __slots__ = ("_lookup",)
+    __slots__ = ("_lookup", "exist", "sales_at_limit")
 
-    def __init__(self, lookup: Lookup | None) -> None:
+    def __init__(self, lookup: Lookup | None, *, sales_at_limit: bool = False) -> None:
         self._lookup = lookup
+        self.exist = lookup is not None
+        self.sales_at_limit = sales_at_limit
 
     def of(self, symbol: str) -> Decimal | None:
         """Return a price that can be used, or nothing: whatever else was given counts as none."""
@@ -38,6 +45,25 @@ class Prices:
         if type(price) is not Decimal or not price.is_finite():
             return None
         return price if _LEAST <= price <= _MOST else None
+
+    def of_sale(self, symbol: str, limit: Decimal) -> Decimal:
+        """Return at which price a sale counts at least.
+
+        Raises:
+            NoReference: There is no reference price, and its own limit is not to do.
+        """
+        price = self.of(symbol)
+        if price is not None:
+            return price
+        if self.sales_at_limit:
+            return limit
+        try:
+            return self.needed(symbol, "a sale, which may fill above its limit,")
+        except NoReference as error:
+            raise NoReference(
+                f"{error}; provide one or, knowing that a sale at 1 then counts for 1, set "
+                "`policy.sales_at_limit: true`"
+            ) from None
 
     def needed(self, symbol: str, what: str) -> Decimal:
         """Return a price.
@@ -55,8 +81,8 @@ class Prices:
 def worth(order: Order, prices: Prices) -> tuple[Decimal, str]:
     """Return an order's notional and the currency that it is quoted in.
 
-    What it sets a limit for itself counts at that limit; a sale at the reference price if that is
-    higher, since it may fill there. What sets none counts at the reference price.
+    What buys and sets a limit for itself counts at that limit; a sale at the reference price if
+    that is higher, since it may fill there. What sets none counts at the reference price.
 
     Raises:
         Unreadable: The request or the venue's file says too little.
@@ -83,7 +109,7 @@ def _worth(order: Order, prices: Prices) -> tuple[Decimal, str]:
     elif order.form.lax_price:
         price = max(price, prices.needed(order.symbol, "a change of an order"))
     elif order.is_sell:
-        price = max(price, prices.of(order.symbol) or price)
+        price = max(price, prices.of_sale(order.symbol, price))
     value = EXACT.multiply(base, price)
     return (value if quoted is None else max(value, quoted)), quote
 

@@ -1,4 +1,4 @@
-"""One description of the SHA-2 compression, over any arithmetic on words (FIPS 180-4, 6.2 and 6.4)."""
+"""The SHA-2 compression, described once, over any arithmetic on words (FIPS 180-4, 6.2 and 6.4)."""
 
 from __future__ import annotations
 

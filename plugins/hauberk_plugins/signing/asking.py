@@ -17,6 +17,8 @@ TIMEOUT_S: Final = 5.0
 FIRST_WAIT_S: Final = 2.0
 #: How long a request waits for an answer, where what was measured does not count any more.
 VOID_WAIT_S: Final = 1.0
+#: URLs of which it is remembered by which clock they go; then it begins anew.
+_REMEMBERED: Final = 1_024
 _NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 #: Waits for what was begun, so many seconds at most.
@@ -45,6 +47,7 @@ class Clocks:
         self._context = context
         self._spawn = spawn or _in_a_thread
         self._clocks: dict[tuple[str, str], ExchangeClock] = {}
+        self._by_url: dict[str, ExchangeClock] = {}
         #: What waits for the question that is on its way, or was.
         self._joins: dict[ExchangeClock, Join] = {}
         self._asking = threading.Lock()
@@ -69,14 +72,32 @@ class Clocks:
             if join is not None:
                 join(max(0, deadline - now()) / 1e9)
 
-    def time_ns(self, venue: Venue, base: str) -> int:
+    def plain_ns(self, url: str) -> int | None:
+        """Return what `time_ns` would at once; `None` where the venue may have to be asked.
+
+        Args:
+            url: One for which `time_ns` was asked before.
+        """
+        clock = self._by_url.get(url)
+        now = self._context.clock
+        return None if clock is None else clock.plain_ns(now.wall_ns(), now.monotonic_ns())
+
+    def time_ns(self, venue: Venue, base: str, url: str = "") -> int:
         """Return the time of a venue at a base URL; has it asked if it is due.
+
+        Args:
+            venue: The venue.
+            base: The base URL.
+            url: One there, without a query, that is remembered for `plain_ns`.
 
         Raises:
             SigningError: Our clock is wrong, or was set, and the venue has not answered since.
         """
         now = self._context.clock
         clock = self._found(venue, base)
+        if len(self._by_url) >= _REMEMBERED:
+            self._by_url.clear()
+        self._by_url[url] = clock
         wall, monotonic = now.wall_ns(), now.monotonic_ns()
         is_void = clock.is_void(wall, monotonic)  # which makes it due
         self._ask_if_due(clock, venue, base)
@@ -97,11 +118,17 @@ class Clocks:
         time = self._context.clock
         method, _, path = section["endpoint"].partition(" ")
         question = Request(method, base + path, headers={"Accept": "application/json"})
-        wall, start = time.wall_ns(), time.monotonic_ns()
-        answer = self._context.transport.send(question, timeout_s=TIMEOUT_S)
+        left: list[tuple[int, int]] = []
+        answer = self._context.transport.send(
+            question,
+            timeout_s=TIMEOUT_S,
+            # What it waits for its turn is no part of its way.
+            leaving=lambda: left.append((time.wall_ns(), time.monotonic_ns())),
+        )
         end = time.monotonic_ns()
         server = server_time(answer, section["field"], _NS[section["unit"]])
         if server is not None:
+            wall, start = left[0]
             clock.note(server, wall, end - start, end)
 
     def _found(self, venue: Venue, base: str) -> ExchangeClock:
@@ -130,7 +157,7 @@ def server_time(answer: Response, field: str, unit_ns: int) -> int | None:
         field: Where it stands in the JSON, as `result.time` or `data.0`.
         unit_ns: How many nanoseconds its unit has.
     """
-    if answer.status != 200:
+    if answer.status != 200 or answer.error:
         return None
     try:
         found = json.loads(answer.body)

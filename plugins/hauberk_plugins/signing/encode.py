@@ -26,13 +26,17 @@ def encode(params: Pairs, safe: str = "") -> str:
         safe: Characters that a venue wants as they are; never `&`, `=`, `%`, `+` or `#`.
     """
     text = "&".join([f"{name}={value}" for name, value in params])
-    # An unreserved character cannot need escaping, and any other leaves a mark here.
-    left = text.encode().translate(None, _UNRESERVED)
-    if len(params) < len(_SKELETONS) and left == _SKELETONS[len(params)]:
+    if is_plain(text.encode(), len(params)):
         return text
     return "&".join(
         [f"{quote(name, safe=safe)}={quote(value, safe=safe)}" for name, value in params]
     )
+
+
+def is_plain(text: bytes, count: int) -> bool:
+    """Whether `name=value` joined by `&`, so many of them, is what `encode` writes as it stands."""
+    # An unreserved character cannot need escaping, and any other leaves a mark here.
+    return count < len(_SKELETONS) and text.translate(None, _UNRESERVED) == _SKELETONS[count]
 
 
 def raw(params: Pairs) -> str:

@@ -127,6 +127,20 @@ class ExchangeClock:
                 self._forget()
             self._due_ns = min(self._due_ns, self._asked_ns + AGAIN_NS)
 
+    def plain_ns(self, wall_ns: int, monotonic_ns: int) -> int | None:
+        """Return what `time_ns` would, where it need not be asked first; else `None`.
+
+        Changes nothing.
+        """
+        known = self._known
+        if monotonic_ns >= self._due_ns:
+            return None
+        if known is None:
+            return None if self._has_answered else wall_ns
+        time = monotonic_ns + known.ahead_ns
+        is_steady = -STEP_NS <= wall_ns - monotonic_ns - known.apart_ns <= STEP_NS
+        return time if is_steady and abs(time - wall_ns) <= self._max_off_ns else None
+
     def time_ns(self, wall_ns: int, monotonic_ns: int) -> int:
         """Return the exchange's time; ours where it has never answered.
 

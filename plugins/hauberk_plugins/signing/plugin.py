@@ -98,19 +98,19 @@ class SigningPlugin(Plugin):
     @hookimpl
     def sign_request(self, request: Request) -> Request:
         """Sign with the account's credentials and the present time; a public one needs no key."""
-        context = self._started()
-        account = context.accounts.get(request.account)
-        desk = self._desks.get(request.account)
+        context = self._context or self._started()
+        name = request.account
+        account = context.accounts.get(name)
+        desk = self._desks.get(name)
         # Every reload makes accounts anew, so the same one has the same venue.
         if desk is None or desk.account is not account:
-            desk = self._desk(context, request.account, account)
+            desk = self._desk(context, name, account)
         if request.operation is _PUBLIC:
             return desk.signer.unsigned(request)
-        credentials = context.keys.credentials(request.account)
-        if self._asks:
-            at_ns = self._clocks.time_ns(desk.venue, base_of(request.url))
-        else:
-            at_ns = context.clock.wall_ns()
+        credentials = context.keys.credentials(name)
+        at_ns = self._clocks.plain_ns(request.url) if self._asks else context.clock.wall_ns()
+        if at_ns is None:
+            at_ns = self._clocks.time_ns(desk.venue, base_of(request.url), request.url)
         if not desk.nonce:
             return desk.signer.sign(request, credentials, at_ns)
         nonce = self._nonces.taker(context, desk.venue.name, desk.nonce, credentials.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
@@ -14,6 +14,9 @@ from hauberk.secret import Secret
 from hauberk_plugins.signing.algorithms import MACS, OUTPUTS, Mac, algorithm_for
 from hauberk_plugins.signing.envelope import Writer
 from hauberk_plugins.signing.scheme import OF_KEYS, Scheme
+
+if TYPE_CHECKING:
+    from hauberk_plugins.signing.route import Route
 
 CONTENT_TYPE: Final = "Content-Type"
 _PRINTABLE: Final = bytes(range(0x21, 0x7F))
@@ -35,7 +38,7 @@ class Ready:
 
     __slots__ = (
         *("_typed", "added", "algorithm", "credentials", "digests", "headers", "held"),
-        *("is_constant", "longest", "jwt", "message", "output", "pairs", "writer"),
+        *("is_constant", "longest", "jwt", "message", "output", "pairs", "routes", "writer"),
     )
 
     def __init__(
@@ -71,6 +74,8 @@ class Ready:
             else ()
         )
         self._typed: dict[str, Pairs] = {}
+        #: What signing comes to, by method and URL.
+        self.routes: dict[tuple[str, str], Route] = {}
 
     def with_content_type(self, headers: Pairs, content_type: str) -> Pairs:
         """Return headers with a content type behind them."""

@@ -14,6 +14,7 @@ from hauberk_plugins.signing.encode import begins_json, encode, json_object, rea
 from hauberk_plugins.signing.message import Parts, Wording
 from hauberk_plugins.signing.objects import is_strict, read_object
 from hauberk_plugins.signing.ready import CONTENT_TYPE, Ready
+from hauberk_plugins.signing.route import Route
 from hauberk_plugins.signing.scheme import (
     ENVELOPE,
     FORM,
@@ -25,6 +26,8 @@ from hauberk_plugins.signing.scheme import (
 from hauberk_plugins.signing.times import TIMES
 
 _MS: Final = 1_000_000
+#: Endpoints of an account for which it is remembered what signing comes to; then it begins anew.
+_REMEMBERED: Final = 1_024
 
 
 class RequestSigner:
@@ -98,10 +101,14 @@ class RequestSigner:
             SigningError: It cannot be signed as it stands; says what to do, and shows no value.
         """
         scheme = self._scheme
-        method, sent_to = request.method, request.url
+        method, sent_to = at = request.method, request.url
+        ready = self._ready.get(request.account)
+        if ready is not None and ready.credentials is credentials:
+            route = ready.routes.get(at) or self._route(request, ready)
+            if route.is_usual and (signed := route.sign(request, at_ns)) is not None:
+                return signed
         place = self._places.get(method) or self._place(request)
         given = self._checked(request, place)
-        ready = self._ready.get(request.account)
         if ready is None or ready.credentials is not credentials:
             ready = self._ready[request.account] = Ready(scheme, credentials, self._constants)
         keyed = self._keyed.get(method)
@@ -142,6 +149,20 @@ class RequestSigner:
         url = self._url(sent_to, query) if query else sent_to
         headers = request.headers + self._added_headers(ready, values, content_type, envelope)
         return request.signed(url=url, headers=headers, body=body.encode())
+
+    def _route(self, request: Request, ready: Ready) -> Route:
+        """Work out what signing comes to at an endpoint, for the next time as well."""
+        method, url = request.method, request.url
+        place = self._scheme.place_of(method, url) or ""
+        is_keyed = path_of(url) in self._keyed.get(method, ())
+        route = Route(
+            self._scheme, ready, method, url, "" if is_keyed else place,
+            self._types.get(place, ""), self._says_type, self._form, self._window_ns,
+        )  # fmt: skip
+        if len(ready.routes) >= _REMEMBERED:
+            ready.routes.clear()
+        ready.routes[method, url] = route
+        return route
 
     def unsigned(self, request: Request) -> Request:
         """Make a public request ready: parameters where they go, no key, nothing added.

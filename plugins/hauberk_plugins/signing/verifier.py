@@ -27,12 +27,15 @@ from hauberk_plugins.signing.scheme import (
     Scheme,
     beside,
 )
+from hauberk_plugins.signing.statement import Read, Statement, read_or_refused
 from hauberk_plugins.signing.template import Template
 from hauberk_plugins.signing.validity import check_time
 from hauberk_plugins.signing.values import Values, header_of
 from hauberk_plugins.signing.verdict import VerificationFailed, Verified, refuse
 
 _HELD: Final = ("key", "passphrase", "passphrase_mac")
+_TOKEN: Final = (JWT_HEADER, JWT_CLAIMS)
+_NOT_ITS: Final = "its signature is not one of this request under this key"
 
 
 class RequestVerifier:
@@ -82,30 +85,84 @@ class RequestVerifier:
             VerificationFailed: Says what is wrong, and shows no value.
             SigningError: The credentials are of no use for this venue.
         """
-        ready = self._ready.get(signed.account)
+        ready = self._made_ready(signed.account, credentials)
+        return read_or_refused(lambda: self._verified(signed, ready, at_ns))
+
+    def statement(self, signed: Request, credentials: Credentials) -> Statement:
+        """Return what was signed, for somebody else to verify: all that `verify` does but that.
+
+        Times are read, and every one is as good as another, as for an archive.
+
+        Args:
+            signed: As it was sent.
+            credentials: As `verify` takes them.
+
+        Raises:
+            VerificationFailed: Whatever the signature may be, this request would not verify.
+            SigningError: The credentials are of no use for this venue.
+        """
+        ready = self._made_ready(signed.account, credentials)
+        return read_or_refused(lambda: self._stated(signed, ready))
+
+    def algorithm(self, account: str, credentials: Credentials) -> str:
+        """Return by which algorithm an account's credentials verify, as venue files call it.
+
+        Raises:
+            SigningError: The credentials are of no use for this venue.
+        """
+        return self._made_ready(account, credentials).algorithm.name
+
+    def _made_ready(self, account: str, credentials: Credentials) -> Ready:
+        ready = self._ready.get(account)
         if ready is None or ready.credentials is not credentials:
-            ready = self._ready[signed.account] = Ready(self._scheme, credentials, {})
-        try:
-            return self._verified(signed, ready, at_ns)
-        except VerificationFailed as error:
-            part, why = error.part, error.why
-        except InvalidValue as error:
-            part, why = "form", str(error)
-        except (ValueError, IndexError, RecursionError):
-            part, why = "form", "a value cannot be read"
-        # Raised here: the frames of what failed hold keys and signatures.
-        raise VerificationFailed(part, why)
+            ready = self._ready[account] = Ready(self._scheme, credentials, {})
+        return ready
 
     def _verified(self, signed: Request, ready: Ready, at_ns: int | None) -> Verified:
+        read = self._read(signed, ready)
+        if read.parts is None:
+            self._check_keys(ready, read.values)
+            return Verified(self._venue.sent(signed), frozenset(), None, "")
+        message, signature = self._signature_of(ready, read.values, read.parts)
+        try:
+            good = ready.algorithm.verify(message, signature)
+        except ValueError:
+            good = False
+        if not good:
+            refuse("signature", _NOT_ITS)
+        self._check_keys(ready, read.values)
+        at, expires = check_time(self._scheme, read.values, at_ns)
+        return Verified(
+            read.params,
+            self._wording.covers,
+            at,
+            read.values.get("nonce", ""),
+            is_whole=read.is_whole,
+            expires_ns=expires,
+        )
+
+    def _stated(self, signed: Request, ready: Ready) -> Statement:
+        read = self._read(signed, ready)
+        if read.parts is None:
+            refuse("signature", "it bears a key and no signature, as its endpoint takes it")
+        message, signature = self._signature_of(ready, read.values, read.parts)
+        stated = Statement(message, signature, ready.algorithm.name)
+        if not stated.has_length():
+            refuse("signature", _NOT_ITS)
+        self._check_keys(ready, read.values)
+        check_time(self._scheme, read.values, None)
+        return stated
+
+    def _read(self, signed: Request, ready: Ready) -> Read:
         scheme = self._scheme
         base, _, query = signed.url.partition("?")
         body = signed.body.decode()
         place = self._place(signed, base)
         self._check_wire(signed, place, body)
         values = Values()
-        if f"{signed.method} {path_of(base)}" in scheme.key_only:
-            return self._keyed(signed, ready, values)
         self._from_headers(signed, ready, values)
+        if f"{signed.method} {path_of(base)}" in scheme.key_only:
+            return Read(values, None)
         if scheme.signature:
             if place == FORM and not scheme.adds_to_query:
                 body = self._signature_off(body, values)
@@ -128,17 +185,7 @@ class RequestVerifier:
             dict(params) if members is None else members,
             body, header_of(signed, CONTENT_TYPE), envelope,
         )  # fmt: skip
-        self._check_signature(ready, values, parts)
-        self._check_keys(ready, values)
-        at, expires = check_time(scheme, values, at_ns)
-        return Verified(
-            tuple(params),
-            self._wording.covers,
-            at,
-            values.get("nonce", ""),
-            is_whole=inside is not None,
-            expires_ns=expires,
-        )
+        return Read(values, parts, tuple(params), is_whole=inside is not None)
 
     def _place(self, signed: Request, base: str) -> str:
         """Return where the parameters of a request go, one to a URL that counts."""
@@ -174,18 +221,11 @@ class RequestVerifier:
         if place == JSON and wording.joins_body and not begins_json(body):
             refuse("form", "its query would be signed alike as one that ends elsewhere")
 
-    def _keyed(self, signed: Request, ready: Ready, values: Values) -> Verified:
-        """Check a request that bears the key and no signature."""
-        self._from_headers(signed, ready, values)
-        self._check_keys(ready, values)
-        return Verified(self._venue.sent(signed), frozenset(), None, "")
-
     def _from_headers(self, signed: Request, ready: Ready, values: Values) -> None:
         for name, template in self._scheme.headers.items():
             values.take(template, header_of(signed, name), f"header {name}")
         if (token := self._scheme.jwt.get(ready.algorithm.name)) is not None:
-            header, claims = values.pop(JWT_HEADER), values.pop(JWT_CLAIMS)
-            for name, template, text in token.read(header, claims):
+            for name, template, text in token.read(values[JWT_HEADER], values[JWT_CLAIMS]):
                 values.take(template, text, f"{name} of the token")
 
     def _signature_off(self, text: str, values: Values) -> str:
@@ -252,18 +292,21 @@ class RequestVerifier:
             refuse("form", "the envelope holds no parameters")
         return text if envelope.header else "", inner
 
-    def _check_signature(self, ready: Ready, values: Values, parts: Parts) -> None:
+    def _signature_of(self, ready: Ready, values: Values, parts: Parts) -> tuple[bytes, bytes]:
+        """Return what is signed, and the signature."""
         if "signature" not in values:
             refuse("signature", "it bears no signature")
         written = values.pop("signature")
+        sent = [values.get(name) for name in _TOKEN]
         message = self._wording.message(ready, values, parts)
+        if sent != [values.get(name) for name in _TOKEN]:
+            # The message is worded anew: a token with another URL, or claims more, is none of it.
+            refuse("signature", "its token is not the one that is signed for this request")
         try:
-            output = self._scheme.algorithms[ready.algorithm.name]
-            good = ready.algorithm.verify(message, read_output(output, written))
+            return message, read_output(self._scheme.algorithms[ready.algorithm.name], written)
         except ValueError:
-            good = False
-        if not good:
-            refuse("signature", "its signature is not one of this request under this key")
+            pass
+        raise VerificationFailed("signature", _NOT_ITS)
 
     def _check_keys(self, ready: Ready, values: Values) -> None:
         held = ready.held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -26,7 +27,8 @@ class Sharers:
     Attributes:
         venue: The venue's name.
         base: The base URL where that is not the venue's own: a testnet has budgets of its own.
-        account: The account's name.
+        account: The account's name; of several in `hauberk.yml` with one key, which the exchange
+            takes for one, that of the first.
         key: The reference to its API key.
     """
 
@@ -36,11 +38,19 @@ class Sharers:
     key: str
 
     @classmethod
-    def of(cls, name: str, account: Account, venue: Venue) -> Sharers:
-        """Tell them of an account."""
-        base = account.base_url.rstrip("/")
-        # One of the venue's own, spelt out, is the same exchange and the same budget.
-        return cls(account.venue, "" if base in venue.bases else base, name, account.key or name)
+    def of(
+        cls, name: str, account: Account, venue: Venue, accounts: Mapping[str, Account]
+    ) -> Sharers:
+        """Tell them of one of the accounts."""
+
+        def place(one: Account) -> tuple[str, str, str]:
+            base = one.base_url.rstrip("/")
+            # One of the venue's own, spelt out, is the same exchange and the same budget.
+            return (one.venue, "" if base in venue.bases else base, one.key)
+
+        here = place(account)
+        alike = (other for other, one in accounts.items() if account.key and place(one) == here)
+        return cls(here[0], here[1], next(alike, name), account.key or name)
 
     def prefix(self, scope: Scope, instrument: str = "") -> Key:
         """Return how the keys of a scope's meters begin; of the address, those of all scopes."""
@@ -88,6 +98,10 @@ class Desk:
         self._limits = limits
         self._sizes = {window.name: window.size for window in limits.windows}
         self._limiter = limiter
+        self._by_address = {
+            _GATE.name,
+            *(window.name for window in limits.windows if window.scope is Scope.IP),
+        }
 
         def meter(window: Window, instrument: str) -> Any:
             key = sharers.key_of(window, instrument)
@@ -96,8 +110,21 @@ class Desk:
         gate = limiter.meter((*sharers.prefix(Scope.IP), str(Scope.IP), "", ""), _GATE, 0)
         tariff = Tariff(limits, meter, gate, venue.endpoint, venue.body_params)
         self.amounts = tariff.amounts
+        self._gate = ((gate, 0),)
 
-    def learn(self, request: Request, response: Response, now_ns: int, wall_ns: int) -> str:
+    def of_address(self, request: Request) -> Any:
+        """Return what a request takes of whoever is counted by address, whoever asks."""
+        found = [pair for pair in self.amounts(request) if pair[0].name in self._by_address]
+        return tuple(found) or self._gate
+
+    def learn(
+        self,
+        amounts: Callable[[Request], Any],
+        request: Request,
+        response: Response,
+        now_ns: int,
+        wall_ns: int,
+    ) -> str:
         """Take what an answer's headers tell; return the name of one that tells nonsense."""
         if not self._limits.told or not response.headers:
             return ""
@@ -105,7 +132,7 @@ class Desk:
         for told in self._limits.told:
             if told.header not in headers:
                 continue
-            meters = [meter for meter, _ in self.amounts(request) if meter.name in told.windows]
+            meters = [meter for meter, _ in amounts(request) if meter.name in told.windows]
             if len(meters) != 1:
                 continue  # of which of them it tells, nobody says
             try:
@@ -117,8 +144,11 @@ class Desk:
                     self._limiter.learn(meters[0], used, now_ns, wall_ns)
         return nonsense
 
-    def refused(self, said: str, response: Response, wall_ns: int) -> tuple[Key, int, float | None]:
+    def refused(
+        self, said: str, response: Response, wall_ns: int, *, is_public: bool = False
+    ) -> tuple[Key, int, float | None]:
         """Say what to freeze of it, for how long by the venue file, and by the answer, seconds."""
         freeze = self._limits.freezes.get(said, Freeze())
-        asked = freeze.asked_s(by_name(response.headers), wall_ns)
-        return self.sharers.prefix(freeze.scope), freeze.seconds, asked
+        asked = freeze.asked_s(response.headers, wall_ns)
+        scope = Scope.IP if is_public else freeze.scope
+        return self.sharers.prefix(scope), freeze.seconds, asked

@@ -19,6 +19,8 @@ BANNED: Final = "banned"
 _ABSURD: Final = 1_000
 _WHOLE: Final = re.compile(r"[0-9]{1,18}\Z")
 _SECONDS: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?\Z")
+#: Where a library has joined several values of a header; dates have a comma of their own.
+_JOINED: Final = re.compile(r",(?=\s*(?:[0-9.]+\s*(?:,|\Z)|[A-Za-z]+,))")
 
 
 @frozen
@@ -70,12 +72,23 @@ class Freeze:
     seconds: int = 0
     until_ms: str = ""
 
-    def asked_s(self, headers: Mapping[str, str], wall_ns: int) -> float | None:
-        """Return for how long the answer asks to stay away, seconds; `None` where it does not."""
-        asked = retry_after_s(headers.get("retry-after", ""), wall_ns)
-        if asked is None and _WHOLE.match(headers.get(self.until_ms, "")):
-            asked = int(headers[self.until_ms]) / 1e3 - wall_ns / 1e9
-        return asked if asked is not None and asked > 0 else None
+    def asked_s(self, headers: Pairs, wall_ns: int) -> float | None:
+        """Return for how long the answer asks to stay away, seconds; `None` where it does not.
+
+        Said more than once, by the exchange and by what stands before it, the longest counts.
+        """
+        said = [(name.lower(), value) for name, value in headers]
+        asked = [
+            retry_after_s(part, wall_ns)
+            for name, value in said if name == "retry-after" for part in _JOINED.split(value)
+        ]  # fmt: skip
+        if not any(seconds is not None for seconds in asked):
+            asked = [
+                int(value) / 1e3 - wall_ns / 1e9
+                for name, value in said if name == self.until_ms and _WHOLE.match(value)
+            ]  # fmt: skip
+        longest = max((seconds for seconds in asked if seconds is not None), default=0.0)
+        return longest if longest > 0 else None
 
 
 def retry_after_s(value: str, wall_ns: int) -> float | None:

@@ -21,6 +21,7 @@ from attrs import define
 
 from hauberk.errors import StoreError
 from hauberk.ports import Clock, Record, Store
+from hauberk_plugins.throttle.bounded import TIMEOUT_S, Bounded
 from hauberk_plugins.throttle.errors import NotKept
 from hauberk_plugins.throttle.limiting import Key
 from hauberk_plugins.throttle.meters import Meter
@@ -68,6 +69,7 @@ class Kept:
     ) -> None:
         self._boot = boot
         self._store = store
+        self._writing = Bounded("hauberk-throttle-store")
         self._clock = clock
         self._say = say
         self._began = clock.monotonic_ns()
@@ -188,12 +190,7 @@ class Kept:
         """
         if self._is_blind or _FREEZES in self._unreadable:
             yield (), unreadable_ns
-        wall = self._began_wall
-        for key, (since, until) in self._frozen.items():
-            # A clock that was set back makes nothing longer than it was at first.
-            remaining = min(until - wall, until - since)
-            if remaining > 0:
-                yield key, remaining
+        yield from _remaining(self._frozen, self._began_wall)
 
     # Records.
 
@@ -265,10 +262,14 @@ class Kept:
         return elapsed if self._boot and found["boot"] == self._boot and elapsed >= 0 else None
 
     def _put(self, name: str, content: Mapping[str, Any]) -> None:
+        written = _bytes(content)
         try:
-            self._store.put(name, _bytes(content))
+            self._writing.call(lambda: self._store.put(name, written), TIMEOUT_S)
         except StoreError as error:
             raise NotKept(str(error)) from None
+        except TimeoutError:  # what it still writes allows too much, if anything
+            why = f"the store has not answered within {TIMEOUT_S:g} s: something keeps it locked"
+            raise NotKept(why) from None
 
 
 @define
@@ -300,6 +301,31 @@ def _departures(found: dict[str, Any], wall: int, since: int | None) -> _Read:
         left = [(at + wall - since - written, amount) for at, amount in left]
     left = sorted((min(at, wall), amount) for at, amount in left)
     return _Read([str(part) for part in found["key"]], span, left, is_moved)
+
+
+def still_frozen(store: Store, wall_ns: int, unreadable_ns: int) -> Iterator[tuple[Key, int]]:
+    """Yield what is frozen, and for how much longer, for somebody who only looks.
+
+    Args:
+        store: Where it is kept.
+        wall_ns: The wall clock.
+        unreadable_ns: For how long everything is, where the record cannot be read.
+    """
+    try:
+        record = store.get(_FREEZES)
+        frozen = {} if record is None else _frozen(json.loads(record.value))
+    except (StoreError, ValueError, KeyError, TypeError, RecursionError):
+        yield (), unreadable_ns
+        return
+    yield from _remaining(frozen, wall_ns)
+
+
+def _remaining(frozen: Mapping[Key, tuple[int, int]], wall: int) -> Iterator[tuple[Key, int]]:
+    for key, (since, until) in frozen.items():
+        # A clock that was set back makes nothing longer than it was at first.
+        remaining = min(until - wall, until - since)
+        if remaining > 0:
+            yield key, remaining
 
 
 def _frozen(found: dict[str, Any]) -> dict[Key, tuple[int, int]]:

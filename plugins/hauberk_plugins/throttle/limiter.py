@@ -173,6 +173,13 @@ class RateLimiter:
             woken = self._end_unsent(request_id, amounts or (), left)
         self._wake_all(woken)
 
+    def count(self, amounts: Amounts, now_ns: int) -> None:
+        """Count what has left and was never asked for."""
+        with self._lock:
+            now = self._now = max(now_ns, self._now)
+            for meter, amount in self._registry.present(amounts, now):
+                meter.date(amount, now, self._anchor)
+
     def learn(self, meter: Meter, used: int, now_ns: int, wall_ns: int) -> None:
         """Take what the exchange says is used in a window: the larger of ours and theirs counts.
 

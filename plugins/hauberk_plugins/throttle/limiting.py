@@ -109,6 +109,9 @@ class Limiter(Protocol[MeterT]):
     def end(self, request_id: str, left: bool, now_ns: int) -> None:
         """Date a request's charge if it left, else give it back; forget the request."""
 
+    def count(self, amounts: tuple[tuple[MeterT, int], ...], now_ns: int) -> None:
+        """Count what has left and was never asked for."""
+
     def learn(self, meter: MeterT, used: int, now_ns: int, wall_ns: int) -> None:
         """Take what the exchange says is used in a window: the larger of ours and theirs counts."""
 

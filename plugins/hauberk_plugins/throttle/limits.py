@@ -56,8 +56,26 @@ class Limits:
         return max((dearest(cost.get(figure, 0)) for cost in self.costs.values()), default=0)
 
     def replaced(self, windows: Sequence[Window] | None) -> Limits:
-        """Return the same with other windows; with its own where there are none."""
-        return self if windows is None else evolve(self, windows=tuple(windows))
+        """Return the same with other windows; with its own where there are none.
+
+        What the exchange tells of a window, it tells of one that counts the same in the same time
+        as well, whatever it is called.
+        """
+        if windows is None:
+            return self
+        told = tuple(
+            evolve(one, windows=one.windows | {w.name for w in windows if self._is_told(one, w)})
+            for one in self.told
+        )
+        return evolve(self, windows=tuple(windows), told=told)
+
+    def _is_told(self, told: Told, window: Window) -> bool:
+        return any(
+            theirs.name in told.windows
+            and (theirs.counts, theirs.seconds, theirs.scope)
+            == (window.counts, window.seconds, window.scope)
+            for theirs in self.windows
+        )
 
     def reserving(
         self,
@@ -150,11 +168,13 @@ def unfilled(limits: Limits, windows: Sequence[Window | None], at: KeyPath = ())
 
 
 def unused(windows: Mapping[str, object], venues: Collection[object]) -> Iterator[Fault]:
-    """Find windows of venues that no account is at, so that nothing would be paced by them."""
-    for venue in windows:
+    """Find where nothing would be paced: at venues that no account is at, and without a window."""
+    for venue, listed in windows.items():
         if venue not in venues:
             near = nearest(venue, [name for name in venues if isinstance(name, str)])
             yield (venue,), f"no account is at venue {cut(venue)}, so nothing would be paced{near}"
+        elif isinstance(listed, list | tuple) and not listed:
+            yield (venue,), "names no window, so nothing would be paced: leave it out, or name one"
 
 
 def misnamed(

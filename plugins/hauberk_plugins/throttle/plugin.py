@@ -18,7 +18,6 @@ from hauberk.errors import (
     ClosedError,
     ConfigError,
     ConfigProblem,
-    CredentialsMissing,
     InvalidValue,
     StoreError,
 )
@@ -26,7 +25,7 @@ from hauberk.hooks import Plugin, blocking, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.ports import Venue
 from hauberk.records import Severity
-from hauberk.request import Operation, Request, Response
+from hauberk.request import Operation, Request, Response, base_of
 from hauberk.verdicts import Deny, Wait
 from hauberk.written import Written
 from hauberk_plugins.throttle.commands import COMMANDS, as_data
@@ -45,9 +44,10 @@ from hauberk_plugins.throttle.limits import (
     unfilled,
     unused,
 )
+from hauberk_plugins.throttle.ownrequests import OwnRequests
 from hauberk_plugins.throttle.reading import read_limits
 from hauberk_plugins.throttle.shared.call import Backend
-from hauberk_plugins.throttle.shared.config import SharedConfig
+from hauberk_plugins.throttle.shared.config import SharedConfig, not_shared
 from hauberk_plugins.throttle.shared.errors import BudgetLost
 from hauberk_plugins.throttle.shared.limiter import SharedLimiter
 from hauberk_plugins.throttle.shared.making import redis_backend, shared_limiter, store_backend
@@ -91,7 +91,7 @@ class ThrottleConfig:
     throttled_s: float = field(default=10.0, validator=[validators.gt(0), validators.le(86_400)])
     banned_s: float = field(default=300.0, validator=[validators.gt(0), validators.le(604_800)])
     max_freeze_s: float = field(
-        default=259_200.0, validator=[validators.gt(0), validators.le(31_536_000)]
+        default=259_200.0, validator=[validators.ge(1), validators.le(31_536_000)]
     )
     windows: dict[str, tuple[Window, ...]] = field(factory=dict)
 
@@ -108,8 +108,10 @@ class ThrottlePlugin(Plugin):
 
     @classmethod
     def config_problems(cls, written: Written) -> Iterator[tuple[KeyPath, str]]:
-        """Say which windows stand for a venue that no account is at, or under a name twice."""
+        """Say what would pace nothing, or share nothing, though it looks so."""
         # As written: nothing else that is wrong in the section hides this.
+        if (unshared := not_shared(written.section)) is not None:
+            yield (written.name, *unshared[0]), unshared[1]
         windows = written.section.get("windows")
         if not isinstance(windows, dict):
             return
@@ -157,6 +159,9 @@ class ThrottlePlugin(Plugin):
         )
         if not isinstance(before, ThrottlePlugin):
             self._shut_out.restore()
+        self.pacing = OwnRequests(
+            self._limiter, context.clock, ask=self._ask, heard=self._heard, desk=self._desk_of
+        )
 
     @hookimpl
     def on_stop(self) -> None:
@@ -187,14 +192,14 @@ class ThrottlePlugin(Plugin):
         return on_request
 
     def _judge(self, request: Request) -> Deny | Wait | None:
+        amounts = self._desk(request.account).amounts(request)
+        return self._ask(request.id, amounts, is_cancel=request.operation is _CANCEL)
+
+    def _ask(self, request_id: str, amounts: Any, *, is_cancel: bool) -> Deny | Wait | None:
         clock = self._clock
         try:
             wait_ns = self._limiter.ask(
-                request.id,
-                self._desk(request.account).amounts(request),
-                clock.monotonic_ns(),
-                clock.wall_ns(),
-                request.operation is _CANCEL,
+                request_id, amounts, clock.monotonic_ns(), clock.wall_ns(), is_cancel
             )
         except (LineFull, Frozen) as error:
             return Deny(str(error), retry_after=error.wait_ns / 1e9)
@@ -214,13 +219,25 @@ class ThrottlePlugin(Plugin):
         """Learn what the exchange counts; freeze what it refuses."""
         if request.account not in self._context.accounts:
             return  # it was taken out meanwhile
-        desk, clock = self._desk(request.account), self._clock
+        desk = self._desk(request.account)
+        self._heard(desk, desk.amounts, request, response)
+
+    def _heard(
+        self,
+        desk: Desk,
+        amounts: Callable[[Request], Any],
+        request: Request,
+        response: Response,
+        *,
+        is_public: bool = False,
+    ) -> None:
+        clock = self._clock
         wall = clock.wall_ns()
-        if nonsense := desk.learn(request, response, clock.monotonic_ns(), wall):
+        if nonsense := desk.learn(amounts, request, response, clock.monotonic_ns(), wall):
             self._say_once(desk.venue.name, nonsense)
         said = desk.venue.said(response)
         if said in (THROTTLED, BANNED):
-            self._shut_out.act(said, *desk.refused(said, response, wall))
+            self._shut_out.act(said, *desk.refused(said, response, wall, is_public=is_public))
 
     @hookimpl
     def on_commands(self) -> Sequence[Command]:
@@ -260,7 +277,7 @@ class ThrottlePlugin(Plugin):
         if self._config.store == "redis":
             try:
                 backend: Backend = redis_backend(config, VARIABLES)
-            except (CredentialsMissing, InvalidValue) as error:
+            except InvalidValue as error:
                 problem = context.problem(("shared", "url"), str(error))
                 raise ConfigError([problem]) from None
         elif context.has("store"):
@@ -307,7 +324,7 @@ class ThrottlePlugin(Plugin):
             )
         made = self._desks[name] = Desk(
             account,
-            Sharers.of(name, account, venue),
+            Sharers.of(name, account, venue, self._context.accounts),
             venue,
             self._limits(account, venue),
             self._limiter,
@@ -315,6 +332,17 @@ class ThrottlePlugin(Plugin):
             reshape=is_live,
         )
         return made
+
+    def _desk_of(self, request: Request) -> Desk | None:
+        """The desk of a request's account; of a public one, that of any at its exchange."""
+        accounts, base = self._context.accounts, base_of(request.url)
+        if request.operation is not Operation.PUBLIC:
+            return self._desk(request.account) if request.account in accounts else None
+        for name, account in accounts.items():
+            own = account.base_url.rstrip("/")
+            if base == own or (not own and base in self._context.venues.venue(account.venue).bases):
+                return self._desk(name)
+        return None
 
     def _limits(self, account: Account, venue: Venue) -> Limits:
         limits = read_limits(venue.section("limits"), venue.problem)

@@ -8,7 +8,7 @@ from typing import Any
 from hauberk.context import Context
 from hauberk.records import Severity
 from hauberk_plugins.throttle.feedback import BANNED
-from hauberk_plugins.throttle.kept import Kept
+from hauberk_plugins.throttle.kept import Kept, still_frozen
 from hauberk_plugins.throttle.limiting import Key, Limiter
 
 log = logging.getLogger("hauberk")
@@ -42,11 +42,16 @@ class ShutOut:
         self._until: dict[Key, int] = {}
 
     def restore(self) -> None:
-        """Freeze again what was frozen when the process before ended."""
-        if self._kept is None:
+        """Freeze again what was frozen when the process before ended, or is by one that runs."""
+        context, unreadable = self._context, _ns(self._default_s[BANNED])
+        if self._kept is not None:
+            found = self._kept.freezes(unreadable)
+        elif context.has("store") and not context.is_resident:
+            found = still_frozen(context.store, context.clock.wall_ns(), unreadable)
+        else:
             return
-        now = self._context.clock.monotonic_ns()
-        for prefix, remaining in self._kept.freezes(_ns(self._default_s[BANNED])):
+        now = context.clock.monotonic_ns()
+        for prefix, remaining in found:
             self._freeze(prefix, now + min(remaining, _ns(self._most_s)), now)
 
     def act(self, said: str, prefix: Key, seconds: int, asked_s: float | None) -> None:

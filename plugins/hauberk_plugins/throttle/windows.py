@@ -28,7 +28,7 @@ class Scope(StrEnum):
 
     #: Everybody who calls the venue from here.
     IP = "ip"
-    #: One account.
+    #: One account of the exchange: all in `hauberk.yml` that name the same key.
     ACCOUNT = "account"
     #: All accounts with the same API key, told apart by their references to it.
     KEY = "key"

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from hauberk.request import Request, Response
 from hauberk_plugins.transport.deadline import Deadline, TimedConnection, TimedTlsConnection
 
@@ -46,7 +48,8 @@ class HttpTransport:
 
         Returns:
             The answer. Where none came, or not the whole of it, `error` is the name of what was
-            raised, and its text is not kept: libraries put URLs there.
+            raised, and its text is not kept: libraries put URLs there. Of one that was cut off,
+            status and headers are there: they may say to stop.
         """
         parts = urlsplit(request.url)
         try:
@@ -80,7 +83,11 @@ def _sent(connection: http.client.HTTPConnection, request: Request) -> Response:
         connection.putheader("Content-Length", str(len(request.body)))
     connection.endheaders(request.body or None)
     answer = connection.getresponse()
-    body = answer.read(MAX_BODY)
-    if answer.length and len(body) < MAX_BODY:  # the connection ended before the answer did
-        raise http.client.IncompleteRead(b"", answer.length)
-    return Response(answer.status, tuple(answer.getheaders()), body)
+    begun = Response(answer.status, tuple(answer.getheaders()))
+    try:
+        body = answer.read(MAX_BODY)
+        if answer.length and len(body) < MAX_BODY:  # the connection ended before the answer did
+            raise http.client.IncompleteRead(b"", answer.length)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return evolve(begun, error=type(error).__name__)
+    return evolve(begun, body=body)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hauberk.errors import InvalidValue
 from hauberk.request import Response
@@ -15,8 +15,6 @@ from hauberk_plugins.venues.wire import read_deeply
 #: Clock differs too much; key unknown, revoked or not for this address; address or account shut
 #: out for a time; too many requests.
 SAID: Final = ("skew", "revoked", "banned", "throttled")
-#: A longer answer is read only where it may hold a code: books and candles are no errors.
-_SHORT: Final = 64 * 1024
 #: What is longer is not read.
 _MAX_BYTES: Final = 4 * 1024 * 1024
 #: A letter, digit or sign of ASCII that JSON need not escape (RFC 8259, 7).
@@ -37,11 +35,26 @@ class Answers:
     fields: tuple[str, ...]
     statuses: Mapping[int, str]
     codes: Mapping[str, str]
+    #: Any of the codes, and of each field the names that it stands under, as they are written.
+    _any_code: re.Pattern[bytes] = field(init=False, repr=False)
+    _names: tuple[tuple[bytes, ...], ...] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        codes = b"|".join(re.escape(code.encode()) for code in self.codes)
+        object.__setattr__(self, "_any_code", re.compile(codes))
+        names = tuple(
+            tuple(f'"{part}"'.encode() for part in place.split(".") if _is_name(part))
+            for place in self.fields
+        )
+        object.__setattr__(self, "_names", names)
 
     def said(self, response: Response) -> str:
-        """Return one of `SAID`, or nothing; a code counts before the status."""
+        """Return one of `SAID`, or nothing; a code counts before the status.
+
+        An answer is read only where it may hold a code: fills, books and candles are no errors.
+        """
         body = response.body
-        if self.codes and body and (len(body) <= _SHORT or self._may_hold_a_code(body)):
+        if self.codes and body and self._may_hold_a_code(body):
             try:
                 pairs = read_deeply(body)
             except InvalidValue:
@@ -56,10 +69,9 @@ class Answers:
             return False
         if _ESCAPED.search(body):  # names and codes may be written otherwise than here
             return True
-        if not any(code.encode() in body for code in self.codes):
+        if self._any_code.search(body) is None:
             return False
-        parts = [[part for part in field.split(".") if _is_name(part)] for field in self.fields]
-        return any(all(f'"{part}"'.encode() in body for part in field) for field in parts)
+        return any(all(part in body for part in names) for names in self._names)
 
     def _is_code(self, name: str) -> bool:
         parent, _, last = name.rpartition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,13 +16,23 @@ from hauberk_plugins.venues.answers import Answers
 from hauberk_plugins.venues.endpoints import Endpoint, Endpoints
 from hauberk_plugins.venues.envelope import EnvelopeForm
 from hauberk_plugins.venues.patterns import Patterns
-from hauberk_plugins.venues.wire import FORM, JSON, read_deeply, read_form, read_json
+from hauberk_plugins.venues.wire import (
+    FORM,
+    JSON,
+    added_behind,
+    certainly_begins,
+    read_deeply,
+    read_form,
+    read_json,
+)
 
 #: How a venue reads bodies, and the content type that says so.
 BODIES: Final = {"form": FORM, "json": JSON}
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _UNKNOWN: Final = Operation.UNKNOWN
+#: What passes where trading would not.
+_LAX: Final = frozenset({Operation.PUBLIC, Operation.READ, Operation.CANCEL, Operation.REDUCE})
 
 
 @frozen
@@ -30,8 +41,9 @@ class ByParameter:
 
     Attributes:
         otherwise: Where no rule below applies.
-        rules: Parameter, its exact value and the operation that it makes; the first that applies
-            counts.
+        rules: Parameter, its value and the operation that it makes; the first that applies counts.
+            What makes an operation laxer must be there to the byte; what makes it stricter counts
+            in any case of letters, since the exchange may take it so.
     """
 
     otherwise: Operation
@@ -44,7 +56,12 @@ class ByParameter:
         if len({name.casefold() for name in given}) != len(params):
             return _UNKNOWN
         for name, value, operation in self.rules:
-            if given.get(name) == value:
+            said = given.get(name)
+            if said is None:
+                continue
+            if said == value or (
+                operation not in _LAX and said.strip().casefold() == value.casefold()
+            ):
                 return operation
         return self.otherwise
 
@@ -78,9 +95,11 @@ class VenueFile:
     _answers: Answers = field(repr=False)
     _problem: Callable[[KeyPath, str], ConfigProblem] = field(repr=False)
     _endpoints: Endpoints = field(init=False, repr=False)
+    _behind: re.Pattern[bytes] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_endpoints", Endpoints(self._operations))
+        object.__setattr__(self, "_behind", added_behind(self.added_params))
 
     def operation(self, method: str, path: str, params: Pairs, body: bytes) -> Operation:
         """Say what an endpoint does.
@@ -141,6 +160,23 @@ class VenueFile:
             return pairs + envelope.read(signed, self.added_params)
         return pairs + self.body_params(signed) if signed.body else pairs
 
+    def certainly_bears(self, params: Pairs, wire: bytes) -> bool:
+        """Whether a query or form bears parameters in order, and behind them declared ones alone.
+
+        What `sent` would show, at a glance: where it says no, that is to be read.
+
+        Args:
+            params: As judged; those behind them must have other names.
+            wire: A query, or a form that is all that the venue reads.
+        """
+        end = certainly_begins(wire, params)
+        return (
+            end > 0
+            and self.envelope is None
+            and self._behind.match(wire, end) is not None
+            and self.added_params.isdisjoint(dict(params))
+        )
+
     def carries(self, body: bytes, signed: Request) -> bool:
         """Whether a judged body is the signed one, or stands unchanged in an envelope."""
         if self.envelope is None:
@@ -153,13 +189,26 @@ class VenueFile:
         Raises:
             InvalidValue: It is not of the type that the venue reads.
         """
+        self._check_type(request.headers)
+        return self._read(request.body)
+
+    def reads_form(self, headers: Pairs) -> bool:
+        """Whether a signed body beside these headers is read as a form, and nothing else is."""
+        if self.envelope is not None or self.body != "form":
+            return False
+        try:
+            self._check_type(headers)
+        except InvalidValue:
+            return False
+        return True
+
+    def _check_type(self, headers: Pairs) -> None:
         wanted = BODIES[self.body]
-        for name, value in request.headers:
+        for name, value in headers:
             if value == wanted or name.lower() != "content-type":
                 continue
             if value.partition(";")[0].strip().lower() != wanted:
                 raise InvalidValue(f"{self.name} reads a body of {wanted} only")
-        return self._read(request.body)
 
     def said(self, response: Response) -> str:
         """Say what an answer means: `skew`, `revoked`, `banned`, `throttled`, or nothing."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import string
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -16,6 +18,9 @@ JSON: Final = "application/json"
 
 #: Characters that the names of one list's items may take together.
 _MAX_NAMES: Final = 4 * 1024 * 1024
+_UNRESERVED: Final = (string.ascii_letters + string.digits + "-._~").encode()
+#: What is left of `a=1&b=2` without its unreserved characters, by the number of parameters.
+_SKELETONS: Final = [(b"=&" * n)[:-1] for n in range(33)]
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -45,6 +50,28 @@ def read_form(text: str) -> Pairs:
     if _BROKEN_ESCAPE.search(text):
         raise InvalidValue("query or form: '%' without two hexadecimal digits")
     return tuple([(_decoded(name), _decoded(value)) for name, value in pairs])
+
+
+def added_behind(names: Iterable[str]) -> re.Pattern[bytes]:
+    """Compile what a query or form ends with that holds nothing behind something but these names.
+
+    Of which nothing is escaped, so that `read_form` reads it in the one way that it looks.
+    """
+    plain = [name.encode() for name in names if not name.encode().translate(None, _UNRESERVED)]
+    either = b"|".join(map(re.escape, sorted(plain))) or b"(?!)"
+    return re.compile(rb"(?:&(?:" + either + rb")=[A-Za-z0-9\-._~]*+)*+\Z")
+
+
+def certainly_begins(wire: bytes, params: Pairs) -> int:
+    """Return how far a query or form certainly holds nothing but parameters, in order.
+
+    `read_form` would find just them there. 0 says nothing: then it is to be read.
+    """
+    piece, count = "&".join(map("=".join, params)).encode(), len(params)
+    # Nothing in it is escaped, nor would be; and it has as many "=" and "&" as it should.
+    if not 0 < count < len(_SKELETONS) or piece.translate(None, _UNRESERVED) != _SKELETONS[count]:
+        return 0
+    return len(piece) if wire.startswith(piece) else 0
 
 
 def read_json(body: bytes) -> Pairs:

@@ -43,7 +43,7 @@ def keys() -> KeyBook:
 def write(folder: Path, writer: int, life: int, pipe: int) -> NoReturn:
     """Append for ever; every so often seal."""
     logger = AuditLogger(folder, keys(), time.time_ns, max_bytes=MAX_BYTES)
-    chance = random.Random(life * WRITERS + writer)  # noqa: S311
+    chance = random.Random(life * WRITERS + writer)
     number = 0
     while True:
         some = chance.randint(1, 4)
@@ -93,7 +93,7 @@ def drained(pipe: int) -> bytes:
 
 def main(folder: Path, kills: int, seed: int) -> None:
     """Kill, look, and print."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     said: dict[tuple[int, int, int], int] = {}
     running = {writer: (*start(folder, writer, 0), 0) for writer in range(WRITERS)}
     lives, quiet = WRITERS, 0

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from hauberk.context import Context
 
 CONFIG = """\
-plugins: [killswitch, bots, auth]
+plugins: [killswitch, policy, bots, auth]
 ports: {venues: venues, keys: keys, sealed: ports_in_memory, store: ports_in_memory, access: auth}
 third_party: {ports-in-memory: {plugins: [ports_in_memory], grants: []}}
 accounts: {main: {venue: binance, signer: auth}}
-grants: {auth: [sealed, sign]}
+grants: {auth: [sealed, sign], policy: []}
 """
 PORTS = """\
 from hauberk.hooks import Plugin

@@ -26,9 +26,9 @@ def sign(algorithm: str, key: bytes, message: bytes) -> bytes:
     return hashlib.sha256(prefix + message).digest()
 
 
-def messages() -> SearchStrategy[bytes]:
+def messages(longest: int = 1 << 16) -> SearchStrategy[bytes]:
     """Messages of lengths that matter; few bytes to draw, whatever the length."""
-    sizes = st.sampled_from(EDGES) | st.integers(0, 300) | st.integers(0, 1 << 16)
+    sizes = st.sampled_from(EDGES) | st.integers(0, 300) | st.integers(0, longest)
     return st.builds(lambda seed, size: _stretched(seed, size), st.binary(max_size=8), sizes)
 
 
@@ -37,7 +37,9 @@ def _stretched(seed: bytes, size: int) -> bytes:
 
 
 @st.composite
-def batches(draw: DrawFn, algorithm: str, *, broken: bool = True) -> SignedBatch:
+def batches(
+    draw: DrawFn, algorithm: str, *, broken: bool = True, longest: int = 1 << 16
+) -> SignedBatch:
     """Draw a batch; where it may be broken, of signatures and columns that make no sense too."""
     keys = draw(
         st.lists(
@@ -50,7 +52,7 @@ def batches(draw: DrawFn, algorithm: str, *, broken: bool = True) -> SignedBatch
             max_size=4,
         )
     )
-    pool = draw(st.lists(messages(), min_size=1, max_size=6))
+    pool = draw(st.lists(messages(longest), min_size=1, max_size=6))
     rows = []
     for message, index, damage in draw(
         st.lists(

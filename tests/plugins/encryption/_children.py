@@ -69,7 +69,7 @@ def killed(folder: Path, rounds: str, seed: str) -> None:
 
     Prints how many changes were acknowledged, and how often the ring was left under each key.
     """
-    drawn = random.Random(seed)  # noqa: S311 - instants, to be drawn again alike
+    drawn = random.Random(seed)
     KeyRing(folder, KEYS[0]).sealing()
     sealed = DataEncryption(_opened(folder)).seal("a", "b", b"sealed before everything")
     acknowledged, left_under = 0, [0, 0]

@@ -131,3 +131,15 @@ def test_who_is_to_hold_off_does_for_as_long_as_it_is_told(
     headers = (("retry-after", retry),) if retry else ()
     found = judged(Response(status, headers, b"{}"), PLAIN, said, ERRORS)
     assert (found.ok, found.again, found.after_s) == (False, True, after_s)
+
+
+@pytest.mark.parametrize("status", [418, 429])
+def test_a_ban_whose_body_was_cut_off_is_waited_for(status: int) -> None:
+    answer = Response(status, (("Retry-After", "7"),), b"", error="IncompleteRead")
+    found = judged(answer, PLAIN, "", ERRORS)
+    assert (found.again, found.after_s) == (True, 7)
+
+
+def test_a_good_status_whose_body_was_cut_off_is_asked_again() -> None:
+    answer = Response(200, (), b"[]", error="IncompleteRead")
+    assert judged(answer, PLAIN, "", ERRORS).again

@@ -441,7 +441,7 @@ def test_what_a_venue_has_not_stops_the_start_with_what_to_do(
 
 
 CONFIG = """\
-plugins: [killswitch, bots, signing]
+plugins: [killswitch, policy, bots, signing]
 grants: {{killswitch: [emergency, venues]}}
 venues: {{folder: {folder}}}
 accounts:

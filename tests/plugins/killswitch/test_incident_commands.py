@@ -37,6 +37,14 @@ def test_an_incident_is_reported_listed_shown_and_resolved(run: Run) -> None:
     assert name in run("incident", "list").out
 
 
+def test_where_a_halt_cancels_all_incidents_can_still_be_looked_at(run: Run, config: Path) -> None:
+    with config.open("a") as file:
+        file.write("killswitch: {cancel_all: {accounts: {main: {symbols: [BTCUSDT]}}}}\n")
+    for words in (("list",), ("show", "inc-none")):
+        ran = run("incident", *words, "--json")
+        assert "transport" not in ran.out + ran.err
+
+
 def test_who_reports_is_part_of_it(run: Run) -> None:
     name = reported(run)
     assert run("incident", "show", name, "--json").document["details"]["by"]

@@ -81,7 +81,7 @@ def test_a_disk_that_is_full_keeps_nobody_from_being_told(config: Path, webhook:
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killed_at_any_moment_what_it_has_said_is_in_there_is(config: Path, seed: int) -> None:
-    after = random.Random(seed).randrange(1, 40)  # noqa: S311 - it is drawn to be drawn again
+    after = random.Random(seed).randrange(1, 40)
     taken, sent = set(), set()
     with process("write", config, PAGER_URL="json://127.0.0.1:9") as running:
         assert running.stdout is not None

@@ -147,7 +147,7 @@ def test_a_price_far_from_the_reference_is_denied(desk):
     )
     assert "order is at 28499.99" in bot.order(price="28499.99")
     assert "sets no limit for its price" in bot.order(type="MARKET")
-    assert "a price band needs a reference price" in desk("{price_band: 0.05}").order()
+    assert "a price band needs a reference price" in desk("{price_band: 0.05}", prices={}).order()
 
 
 def test_a_price_is_only_fair_for_its_own_symbol(desk):
@@ -181,7 +181,7 @@ def test_a_day_survives_a_restart_and_a_clock_that_is_set_back(desk):
 
 
 def test_what_does_not_leave_and_what_the_exchange_refuses_is_given_back(desk):
-    bot = desk("{max_day: 3000 USDT}")
+    bot = desk("{max_day: 3000 USDT, sales_at_limit: true}")
 
     @bot.guard.on_request
     def no(request):
@@ -273,11 +273,11 @@ def test_what_reads_or_cancels_is_not_held_against_caps(desk):
 
 @pytest.mark.parametrize(
     "text", ["{symbols: [B*]}", "{max_order: 1 USDT}", "{max_day: 1 USDT}", "{price_band: 0.1}",
-             "{max_orders: 1/s}", "{rules: [{match: {symbol: X}, deny: true}]}"],
+             "{max_orders: 1/s}", "{rules: [{match: {symbol: X*}, deny: true}]}"],
 )  # fmt: skip
 def test_an_endpoint_of_which_nobody_says_how_it_is_read_is_denied(desk, text):
     url = "https://api.binance.com/sapi/v1/convert/acceptQuote"
-    why = desk(text).ask(Request("POST", url, {"quoteId": "1"}))
+    why = desk(text, prices={}).ask(Request("POST", url, {"quoteId": "1"}))
     assert "the file of venue 'binance' does not say how an order is read out of" in why
     assert "POST /sapi/v1/convert/acceptQuote" in why
     assert "describe it in `orders.endpoints` there, or write `none`" in why
@@ -295,7 +295,8 @@ def test_each_order_of_a_list_is_judged_by_itself(desk):
         "abovePrice": "49000", "belowType": "STOP_LOSS_LIMIT", "belowPrice": "20000",
         "belowStopPrice": "21000",
     }  # fmt: skip
-    bot = desk("{max_order: 5000 USDT, max_day: 100000 USDT, max_orders: 4/min}")
+    caps = "max_order: 5000 USDT, max_day: 100000 USDT, max_orders: 4/min"
+    bot = desk(f"{{{caps}, sales_at_limit: true}}")
     assert bot.ask(Request("POST", url, oco)) == ""
     why = bot.ask(Request("POST", url, {**oco, "belowPrice": "51000"}))
     assert why == "policy.max_order: order 2 of 2 is worth 5100 USDT, above 5000 USDT"
@@ -306,7 +307,9 @@ def test_each_order_of_a_list_is_judged_by_itself(desk):
 
 def test_an_order_that_is_only_made_smaller_needs_no_cap(desk):
     url = f"{BINANCE}/amend/keepPriority"
-    bot = desk("{symbols: [BTCUSDT], max_order: 1 USDT, price_band: 0.01, max_day: 1 USDT}")
+    bot = desk(
+        "{symbols: [BTCUSDT], max_order: 1 USDT, price_band: 0.01, max_day: 1 USDT}", prices={}
+    )
     made = {"symbol": "BTCUSDT", "orderId": "1", "newQty": "5"}
     assert bot.ask(Request("PUT", url, made)) == ""
     assert "policy.symbols" in bot.ask(Request("PUT", url, {**made, "symbol": "ETHUSDT"}))

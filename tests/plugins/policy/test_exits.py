@@ -46,6 +46,8 @@ def test_an_order_that_reduces_may_be_as_large_as_the_position(tmp_path):
         {"closeOnTrigger": "true"},
         # Bybit ignores it on spot.
         {"reduceOnly": "true", "category": "spot"},
+        {"reduceOnly": "true", "category": "Spot"},
+        {"reduceOnly": "true", "category": "SPOT "},
         # Which of them counts, nobody says.
         {"reduceOnly": "true", "ReduceOnly": "false"},
         {"reduceOnly": "true", "Category": "spot"},
@@ -91,7 +93,7 @@ def test_a_close_of_all_positions_names_no_symbol_and_passes_caps(tmp_path):
 )
 def test_what_is_not_about_size_is_not_passed_unread(tmp_path, limit, path):
     # A bot that may trade one symbol may not close what somebody holds of another.
-    bot = Desk(policy(f"{{{limit}, max_order: 1 USDT}}", tmp_path), "bingx")
+    bot = Desk(policy(f"{{{limit}, max_order: 1 USDT}}", tmp_path), "bingx", {})
     url = "https://open-api.bingx.com/openApi/swap/v1/trade/closePosition"
     why = bot.ask(Request("POST", url, {"positionId": "1"}))
     assert why.startswith(path)
@@ -120,7 +122,7 @@ def test_a_loop_of_reducing_orders_keeps_to_the_rate(tmp_path):
 
 def test_a_rule_that_names_what_reduces_holds_it(tmp_path):
     rules = "{rules: [{match: {operation: reduce}, max_order: 300 USDT}]}"
-    bot = Desk(policy(rules, tmp_path), "bybit")
+    bot = Desk(policy(rules, tmp_path), "bybit", {"BTCUSDT": "300"})
     said = {"orderType": "Limit", "price": "300", "reduceOnly": "true"}
     assert bybit(bot, **said, qty="1") == ""
     assert "policy.rules.0.max_order" in bybit(bot, **said, qty="2")

@@ -165,7 +165,7 @@ def test_a_reducing_order_goes_on_when_the_day_is_spent(tmp_path):
 
 def test_what_closes_a_position_is_held_against_the_symbols_alone(tmp_path):
     config = policy("{symbols: [BTC-*], max_order: 1 USDT, price_band: 0.1}", tmp_path)
-    bot = Desk(config, "okx")
+    bot = Desk(config, "okx", {})
     url = "https://www.okx.com/api/v5/trade/close-position"
     assert bot.ask(Request("POST", url, {"instId": "BTC-USDT-SWAP", "mgnMode": "cross"})) == ""
     assert "policy.symbols" in bot.ask(Request("POST", url, {"instId": "ETH-USDT-SWAP"}))

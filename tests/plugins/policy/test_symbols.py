@@ -49,3 +49,73 @@ def test_a_list_takes_names_and_patterns_in_any_case() -> None:
 
 def test_a_pattern_is_no_regular_expression() -> None:
     assert "BTCXUSDT" not in SymbolSet(["BTC.USDT*"])
+
+
+KRAKEN = Symbols(
+    separator="/",
+    quotes=["USD", "ZUSD", "USDT"],
+    aliases={"XBT": "BTC", "XXBT": "BTC", "ZUSD": "USD"},
+)
+
+
+@pytest.mark.parametrize(
+    "spelt", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTC/USD", "BTC-USD", "xbtzusd"]
+)
+@pytest.mark.parametrize("asked", ["XBTUSD", "XXBTZUSD", "XBT/USD", "btcusd"])
+def test_a_market_is_the_same_however_it_is_spelt(spelt: str, asked: str) -> None:
+    assert SymbolSet([spelt]).holds(asked, KRAKEN)
+    assert SymbolSet([spelt]).lists(asked, KRAKEN)
+    assert SymbolSet([f"{spelt[:-1]}*"]).holds(asked, KRAKEN)
+    assert not SymbolSet([spelt]).holds("XBTUSDT", KRAKEN)
+    assert not SymbolSet([spelt]).holds("ETHUSD", KRAKEN)
+
+
+def test_another_kind_of_market_is_another_market() -> None:
+    okx = Symbols(separator="-")
+    assert not SymbolSet(["BTC-USDT"]).holds("BTC-USDT-SWAP", okx)
+    assert not SymbolSet(["BTC-USDT-SWAP"]).lists("BTC-USDT", okx)
+    assert SymbolSet(["BTC/USDT"]).lists("BTC-USDT", okx)
+    bybit = Symbols(quotes=["USDC", "PERP"], aliases={"PERP": "USDC"}, kinds=frozenset({"PERP"}))
+    assert not SymbolSet(["BTCUSDC"]).holds("BTCPERP", bybit)
+    assert not SymbolSet(["BTCPERP"]).lists("BTCUSDC", bybit)
+    assert bybit.split("BTCPERP") == ("BTC", "USDC")
+
+
+def test_a_symbol_that_nobody_can_take_apart_is_in_no_list_and_may_be_under_any_rule() -> None:
+    listed = SymbolSet(["XBTUSD"])
+    assert not listed.lists("XBTODD", KRAKEN)
+    with pytest.raises(Unreadable):
+        listed.holds("XBTODD", KRAKEN)
+    assert SymbolSet(["xbtodd"]).lists("XBTODD", KRAKEN)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "good", "bad"),
+    [
+        (
+            Symbols(quotes=["USDT"]),
+            ["BTCUSDT", "BTC/USDT", "btc-usdt"],
+            ["BTCUSDTT", "BTC", "BTC/EUR"],
+        ),
+        (Symbols(separator="-"), ["BTC-USDT-SWAP", "BTC/USDT"], ["BTCUSDT", "BTC-"]),
+        (Symbols(fixed="USDC", numbered=True), ["0", "10107"], ["BTC", "00", "1.5"]),
+        (KRAKEN, ["XBTUSD", "XBT/USD"], ["XBT", "XBTODD"]),
+    ],
+)
+def test_what_a_venue_has_no_such_symbol_as_can_be_told(
+    symbols: Symbols, good: list[str], bad: list[str]
+) -> None:
+    assert all(map(symbols.can_be, good))
+    assert not any(map(symbols.can_be, bad))
+
+
+def test_two_lists_meet_whatever_stands_between_base_and_quote() -> None:
+    assert SymbolSet(["BTC/USDT"]).meets(SymbolSet(["BTCUSDT"]))
+    assert SymbolSet(["*-USDT"]).meets(SymbolSet(["BTCUSDT"]))
+    assert not SymbolSet(["BTC/USDT"]).meets(SymbolSet(["ETHUSDT"]))
+
+
+def test_what_a_venue_quotes_in_is_known_where_it_lists_that() -> None:
+    assert KRAKEN.quoted_in is None
+    assert SUFFIXED.quoted_in == {"USDT", "USDC", "USD", "TUSD", "BTC"}
+    assert Symbols(fixed="USDC").quoted_in == {"USDC"}

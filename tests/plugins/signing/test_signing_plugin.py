@@ -31,7 +31,7 @@ class World:
         self.predecessor = None
         self.is_resident = False
         self.accounts = {"main": Account("binance")}
-        self.passed_ns = self.stepped_ns = 0
+        self.passed_ns = self.stepped_ns = self.held_ns = 0
         self.clock = SimpleNamespace(
             wall_ns=lambda: 1_499_827_319_559_000_000 + self.passed_ns + self.stepped_ns,
             monotonic_ns=lambda: 10**12 + self.passed_ns,
@@ -45,7 +45,14 @@ class World:
 
     @property
     def transport(self):
-        return self.granted["transport"]
+        send = self.granted["transport"].send
+
+        def sent(request, *, timeout_s, leaving):
+            self.passed_ns += self.held_ns  # in line
+            leaving()
+            return send(request, timeout_s=timeout_s)
+
+        return SimpleNamespace(send=sent)
 
     @property
     def keys(self):
@@ -183,6 +190,22 @@ def test_requests_are_signed_by_the_exchanges_clock(plugin, world):
     assert b"timestamp=1499827321059&" in plugin.sign_request(ORDER).body
     plugin.sign_request(ORDER)
     assert exchange.asked == ["https://api.binance.com/api/v3/time"]
+
+
+def test_what_a_question_waits_for_its_turn_is_no_part_of_its_way(plugin, world):
+    world.granted["transport"] = Exchange(ahead_ms=4_000)
+    world.held_ns = 4 * 10**9  # so that the exchange's clock is ours
+    now(plugin)
+    plugin.sign_request(ORDER)
+    assert b"timestamp=1499827323559&" in plugin.sign_request(ORDER).body
+
+
+@pytest.mark.parametrize("error", ["Denied", "Held", "TimeoutError"])
+def test_a_question_that_was_held_back_or_cut_off_changes_nothing(plugin, world, error):
+    answer = Response(200, body=b'{"serverTime":1499827329559}', error=error)
+    world.granted["transport"] = SimpleNamespace(send=lambda request, timeout_s: answer)
+    now(plugin)
+    assert b"timestamp=1499827319559&" in plugin.sign_request(ORDER).body
 
 
 def test_a_skew_error_has_the_clock_asked_again(plugin, world):

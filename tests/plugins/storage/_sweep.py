@@ -77,7 +77,7 @@ class World:
 def write(world: World, writer: int, first: int, pipe: int) -> None:
     """Write numbers that rise, two of them always together, and say so."""
     store = world.storage(world.stores()).scoped("one")
-    chance = random.Random(first * WRITERS + writer)  # noqa: S311
+    chance = random.Random(first * WRITERS + writer)
     for number in itertools.count(first):
         name = chance.randrange(NAMES)
         text = b"%d" % number
@@ -151,7 +151,7 @@ class Sweep:
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
-        self.chance = random.Random(seed)  # noqa: S311
+        self.chance = random.Random(seed)
         self.said: dict[tuple[int, int], int] = {}
         self.children = {who: Child(world, who, 1) for who in range(WRITERS + 1)}
         self.writes = self.rotated = self.retired = self.kills = 0

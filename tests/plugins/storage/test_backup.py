@@ -131,7 +131,7 @@ def test_a_backup_is_of_one_moment_while_four_write(make: Make, to: Path) -> Non
     ended, wrong, turns = threading.Event(), [], []
 
     def move(seed: int) -> None:
-        mine, chance = make(), Random(seed)  # noqa: S311
+        mine, chance = make(), Random(seed)
         try:
             while not ended.is_set():
                 amount = chance.randrange(-50, 50)
@@ -202,7 +202,7 @@ def test_whoever_is_killed_while_putting_back_leaves_the_old_or_the_new(
         stores.scoped("keys").put(str(number), b"old" * 500)
     stores.back_up(to, quiet)
     old = all_of(stores)
-    moments = Random(11)  # noqa: S311
+    moments = Random(11)
     ends = set()
     for turn in range(100 if FULL else 20):
         with stores.scoped("keys").transaction() as block:

@@ -15,9 +15,9 @@ from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
 CONFIG = """\
 state: state
-plugins: [killswitch, throttle, signing]
+plugins: [killswitch, policy, throttle, signing]
 ports: {venues: venues}
-grants: {throttle: [venues], signing: [sign, keys, venues]}
+grants: {policy: [], throttle: [venues], signing: [sign, keys, venues]}
 accounts: {main: {venue: binance}}
 """
 

@@ -12,7 +12,7 @@ from hauberk.guard import Guard
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.records import Incident
 from hauberk.testing import DEFAULT_URL, GuardFactory, OpenVenue, PlainSigner, Providers
-from hauberk_plugins.throttle.feedback import retry_after_s
+from hauberk_plugins.throttle.feedback import Freeze, retry_after_s
 from hauberk_plugins.throttle.limiter import RateLimiter
 from hauberk_plugins.throttle.plugin import ThrottleConfig, ThrottlePlugin
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
@@ -281,6 +281,31 @@ def test_a_meter_that_is_made_while_its_scope_is_frozen_is_frozen() -> None:
     window = Window("w", Kind.ROLLING, Scope.KEY, 10, 1, "x")
     meter = limiter.meter(("v", "", "key", "k", "w"), window, 0)
     assert limiter.ask("a", ((meter, 1),), 0, WALL) == 5 * S
+
+
+DATES = "Tue, 14 Nov 2023 22:15:00 GMT, Tuesday, 14-Nov-23 22:14:30 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([("Retry-After", "10"), ("Retry-After", "259200")], 259_200),
+        ([("Retry-After", "259200"), ("retry-after", "10")], 259_200),
+        ([("Retry-After", "10, 259200")], 259_200),
+        ([("Retry-After", "nonsense"), ("Retry-After", "7")], 7),
+        ([("Retry-After", DATES)], 60),
+        ([("Retry-After", "90, Tue, 14 Nov 2023 22:15:00 GMT")], 90),
+        ([("Retry-After", "Tue, 14 Nov 2023 22:15:00 GMT")], 60),
+        ([("Retry-After", "-5")], None),
+        ([], None),
+        ([("X-Until", f"{WALL // 10**6 + 5_000}"), ("X-Until", f"{WALL // 10**6 + 9_000}")], 9),
+    ],
+)
+def test_of_several_times_to_stay_away_the_longest_counts(
+    headers: list[tuple[str, str]], seconds: float | None
+) -> None:
+    asked = Freeze(until_ms="x-until").asked_s(tuple(headers), WALL)
+    assert asked == (None if seconds is None else pytest.approx(seconds, abs=0.01))
 
 
 def test_retry_after_is_read_as_the_standard_has_it() -> None:

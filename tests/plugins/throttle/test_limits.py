@@ -10,6 +10,7 @@ from hauberk import Request
 from hauberk.errors import ConfigError, ConfigProblem, InvalidValue
 from hauberk.keypath import KeyPath, path_text
 from hauberk_plugins.throttle.costs import dearest
+from hauberk_plugins.throttle.feedback import Told
 from hauberk_plugins.throttle.limits import Limits
 from hauberk_plugins.throttle.meters import Meter
 from hauberk_plugins.throttle.reading import read_limits
@@ -163,6 +164,26 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues() -> None:
     assert limits.windows == (tiny,)
     assert limits.costs == SECTION["costs"]
     assert read_limits(SECTION, problem).replaced(None) == read_limits(SECTION, problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "counts", "scope", "is_told"),
+    [
+        ("mine", 60, "weight", Scope.IP, True),
+        ("weight", 60, "weight", Scope.IP, True),
+        ("mine", 30, "weight", Scope.IP, False),
+        ("mine", 60, "orders", Scope.IP, False),
+        ("mine", 60, "weight", Scope.KEY, False),
+    ],
+)
+def test_a_window_under_a_name_of_ones_own_hears_what_the_exchange_tells_of_its_like(
+    name: str, seconds: int, counts: str, scope: Scope, is_told: bool
+) -> None:
+    theirs = Window("weight-1m", Kind.CALENDAR, Scope.IP, 60, 1_200, "weight")
+    told = Told("x-used", frozenset({"weight-1m"}))
+    own = Window(name, Kind.ROLLING, scope, seconds, 600, counts)
+    [found] = Limits((theirs,), told=(told,)).replaced([own]).told
+    assert (name in found.windows) is is_told
 
 
 def test_a_window_of_a_wrong_kind_is_no_window() -> None:

@@ -32,6 +32,7 @@ from hauberk.testing import (
     check_plugin,
     make_plan,
 )
+from hauberk.written import Written
 from hauberk_plugins.throttle.plugin import ThrottleConfig, ThrottlePlugin
 from hauberk_plugins.throttle.windows import Kind, Scope, Window
 
@@ -190,6 +191,60 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues(
     assert clock.waits == [pytest.approx(1_000_000_001, abs=2)]
 
 
+@pytest.mark.parametrize(
+    ("key", "base_url", "is_one"),
+    [
+        ("env:K", "", True),
+        ("env:K", BASE, True),
+        ("env:L", "", False),
+        ("", "", False),
+        ("env:K", "https://testnet.open.test", False),
+    ],
+)
+def test_two_accounts_with_one_key_share_what_the_exchange_counts_by_account(
+    guard: GuardFactory, key: str, base_url: str, is_one: bool
+) -> None:
+    accounts = {
+        "main": Account("open", key=key and "env:K"),
+        "careful": Account("open", key=key, base_url=base_url),
+    }
+    made = paced(guard, limits(size=10, orders=1), accounts=accounts)
+    made.clear(ORDER)
+    url = f"{base_url or BASE}/trade/order"
+    other = Request("POST", url, account="careful")
+    if is_one:
+        with pytest.raises(Denied, match="wait"):
+            made.clear(other, timeout_s=1)
+    else:
+        made.clear(other, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("section", "at"),
+    [
+        ({"shared": {"url": "env:R"}}, ("shared",)),
+        ({"store": "memory", "shared": {"lease_s": 10}}, ("shared",)),
+        ({"store": "store", "shared": {"url": "env:R"}}, ("shared", "url")),
+        ({"store": "store", "shared": {"lease_s": 10}}, None),
+        ({"store": "redis", "shared": {"url": "env:R"}}, None),
+        ({"shared": {}}, None),
+        ({}, None),
+    ],
+)
+def test_a_budget_that_looks_shared_and_is_not_is_a_mistake(
+    section: dict[str, Any], at: tuple[str, ...] | None
+) -> None:
+    found = list(ThrottlePlugin.config_problems(Written(name="throttle", section=section)))
+    assert [path for path, _ in found] == ([] if at is None else [("throttle", *at)])
+    assert all("store: redis" in message for _, message in found)
+
+
+@pytest.mark.parametrize("max_freeze_s", [0.000001, 0.5, 0, -1])
+def test_a_freeze_that_is_over_at_once_is_none_and_refused(max_freeze_s: float) -> None:
+    with pytest.raises(ValueError, match="max_freeze_s"):
+        ThrottleConfig(max_freeze_s=max_freeze_s)
+
+
 @pytest.mark.parametrize("required", [(), ("throttle",)])
 @pytest.mark.parametrize(
     ("section", "windows", "told"),
@@ -227,6 +282,11 @@ def test_windows_of_the_configuration_stand_in_place_of_the_venues(
             {"opne": (Window("w", Kind.ROLLING, Scope.IP, 1, 1, "weight"),)},
             "the configuration: throttle.windows.opne: no account is at venue 'opne', so nothing "
             "would be paced; did you mean 'open'?",
+        ),
+        (
+            limits(),
+            {"open": ()},
+            "the configuration: throttle.windows.open: names no window, so nothing would be paced",
         ),
     ],
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hauberk.request import Response
 from hauberk_plugins.venues import answers
@@ -57,3 +60,34 @@ def test_a_long_answer_without_a_code_is_not_read(monkeypatch):
 
 def test_an_answer_without_end_is_not_read():
     assert said({"error": {"code": 1002}, "pad": "x" * (4 << 20)}) == ""
+
+
+WORDS = st.sampled_from(["error", "code", "errors", "1002", "a/b", "a", "x", 1002, 7, "é"])
+DOCUMENTS = st.recursive(
+    WORDS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(WORDS.map(str), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+SPELLINGS = st.sampled_from(
+    [
+        (b"", b""),
+        (b"1002", b"\\u0031002"),
+        (b"a/b", b"a\\/b"),
+        (b"code", b"c\\u006fde"),
+        (b"error", b"e\\u0072ror"),
+        (b":", b" : "),
+        (b"1002", b"1002.0"),
+    ]
+)
+
+
+@given(DOCUMENTS, SPELLINGS, st.sampled_from([200, 429]))
+def test_what_is_not_read_holds_no_code(document, spelling, status):
+    body = json.dumps(document).encode()
+    if spelling[0]:
+        body = body.replace(*spelling)
+    with patch.object(Answers, "_may_hold_a_code", lambda *_: True):
+        expected = said(body, status)
+    assert said(body, status) == expected

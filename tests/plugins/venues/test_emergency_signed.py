@@ -25,7 +25,7 @@ KINDS = {"kraken": "base64", "krakenfutures": "base64", "coinbaseexchange": "bas
          "hyperliquid": "secp256k1"}  # fmt: skip
 KEYS = {"hyperliquid": "0x14791697260e4c9a71f18484c9f997b308e59325"}
 CONFIG = """\
-plugins: [killswitch, bots, signing]
+plugins: [killswitch, policy, bots, signing]
 signing: {{sample_clock: false}}
 accounts:
   main: {{venue: {name}, key: file:key, secret: file:secret, passphrase: file:passphrase}}

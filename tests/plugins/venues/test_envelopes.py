@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hauberk.accounts import Account
+from hauberk.binding import Binding
 from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import Request
@@ -42,7 +43,7 @@ def sign(name, request):
 
 
 def check(name, judged, signed):
-    binding = SimpleNamespace(venue=CATALOGUE.venue(name), good_headers={})
+    binding = Binding("main", Account(name), CATALOGUE.venue(name), ())
     return check_signed(judged, signed, binding)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from attrs import Attribute, field, frozen, validators
+
+from hauberk.keypath import KeyPath
 
 _VARIABLE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
@@ -20,6 +23,23 @@ def _reference(_: Any, __: Attribute[str], value: str) -> None:
 def _prefix(_: Any, __: Attribute[str], value: str) -> None:
     if not _PREFIX.match(value):
         raise ValueError("must be of letters, digits, '_', '.', ':' and '-', at most 64")
+
+
+def not_shared(section: Mapping[str, Any]) -> tuple[KeyPath, str] | None:
+    """Find what the section `throttle` says of sharing and `store` does not do: where, and what.
+
+    Args:
+        section: As it stands in `hauberk.yml`.
+    """
+    store, shared = section.get("store", "memory"), section.get("shared")
+    if store == "memory" and shared:
+        return ("shared",), (
+            "the budget is of this process alone, since `store` is memory: say `store: redis`, or "
+            "`store: store` for the processes of one machine, or leave it out"
+        )
+    if store == "store" and isinstance(shared, Mapping) and shared.get("url"):
+        return ("shared", "url"), "`store` is store, and Redis is not asked: say `store: redis`"
+    return None
 
 
 @frozen

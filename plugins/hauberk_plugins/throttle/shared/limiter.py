@@ -173,6 +173,14 @@ class SharedLimiter:
         if is_known:
             self._hurry(not left)
 
+    def count(self, amounts: SharedAmounts, now_ns: int) -> None:
+        """Count what has left and was never asked for."""
+        with self._lock:
+            present = self._meters.present(amounts, now_ns)
+            parts = tuple((meter.main, amount) for meter, amount in present)
+            self._charges.end("", self._calls.name, parts, left=True, now_ns=now_ns)
+        self._hurry(False)
+
     def learn(self, meter: SharedMeter, used: int, now_ns: int, wall_ns: int) -> None:  # noqa: ARG002
         """Take what the exchange says is used in a window."""
         with self._lock:
@@ -253,7 +261,12 @@ class SharedLimiter:
         held = self._charges.get(request_id)
         is_held = held is not None and held.covers(amounts)
         if wait := self._meters.frozen_ns(amounts, now_ns):
-            return _shut_out(wait)
+            wait = _shut_out(wait)
+            if held is None:  # it goes on afterwards in the order of coming
+                wanted = [meter for meter, amount in amounts if amount]
+                place = self._waiter(request_id, amounts, now_ns)
+                self._lines.stand(place, wanted, now_ns + wait, now_ns)
+            return wait
         if is_held or (self._without is not None and self._without.holds(request_id)):
             return 0
         if held is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from hauberk.errors import CredentialsMissing
+from hauberk.errors import InvalidValue
 from hauberk.ports import Clock, Store
 from hauberk.secret import Secret
 from hauberk_plugins.throttle.kept import boot_id
@@ -24,13 +24,18 @@ def redis_backend(config: SharedConfig, environ: Mapping[str, str]) -> RedisBack
     """Make what calls Redis; it connects when it is first called.
 
     Raises:
-        CredentialsMissing: The variable with its URL is not set.
-        InvalidValue: The URL is none, or the extra is not installed.
+        InvalidValue: The variable with its URL is not named or not set, its URL is none, or the
+            extra is not installed.
     """
+    if not config.url:
+        raise InvalidValue(
+            "`store: redis` needs to know where Redis is: `shared: {url: env:REDIS_URL}` names a "
+            "variable that holds its URL"
+        )
     name = config.url.removeprefix("env:")
     url = environ.get(name, "")
     if not url:
-        raise CredentialsMissing("throttle", config.url or "env:NAME", ["the environment"])
+        raise InvalidValue(f"{config.url}: set that variable to the URL of Redis")
     return RedisBackend(Secret(url), config.prefix, timeout_s=config.timeout_ms / 1_000)
 
 

@@ -1,18 +1,21 @@
 """`RedisBackend`: keeps the ledger in Redis; one script a call, and the server's time.
 
 It needs the extra `redis`. A connection is used by one call at a time, since the limiter calls so.
-A call either is answered within the timeout or its connection is dropped. Nothing is sent twice:
+A call either is answered within the timeout, connecting and finding the host included, or its
+connection is dropped. Nothing is sent twice:
 whoever calls knows whether to call again, and under which number.
 """
 
 from __future__ import annotations
 
 import contextlib
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from hauberk.errors import InvalidValue
 from hauberk.secret import Secret
+from hauberk_plugins.throttle.bounded import Bounded, TimedSocket
 from hauberk_plugins.throttle.shared.call import Answer, BackendLost, Call
 from hauberk_plugins.throttle.shared.redis_script import SCRIPT, Script
 
@@ -45,7 +48,7 @@ class RedisBackend:
     Args:
         url: `redis://`, `rediss://` or `unix://`, as redis-py reads it.
         prefix: What every key begins with, in braces.
-        timeout_s: How long connecting, and a call, may take at most.
+        timeout_s: How long a call may take at most, whatever it takes.
 
     Raises:
         InvalidValue: The URL is none, or the extra is not installed.
@@ -65,6 +68,8 @@ class RedisBackend:
         self._settings, self.where = _settings(redis, url)
         self._connection: Any = None
         self._is_used = False
+        self._connecting = Bounded("hauberk-redis")
+        self._end_s = 0.0
 
     def call(self, call: Call) -> Answer:
         """Do what a call says.
@@ -72,6 +77,9 @@ class RedisBackend:
         Raises:
             BackendLost: It cannot be done, or whether it was is not known.
         """
+        self._end_s = monotonic() + self._timeout_s
+        if self._connection is not None:
+            self._connection._sock.begin(self._timeout_s)
         try:
             try:
                 reply = self._evaluate(call)
@@ -96,8 +104,7 @@ class RedisBackend:
         """Let go of the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(Exception):
-                connection.disconnect()
+            _closed(connection)
 
     def _evaluate(self, call: Call) -> Any:
         self._is_used = self._connection is not None
@@ -112,9 +119,16 @@ class RedisBackend:
         return connection.read_response(disable_decoding=True)
 
     def _connect(self) -> Any:
+        # Nothing interrupts a resolver: it has a thread of its own.
+        left_s = max(self._end_s - monotonic(), 0)
+        connection = self._connection = self._connecting.call(self._made, left_s, _closed)
+        connection._sock.begin(max(self._end_s - monotonic(), 0.001))
+        return connection
+
+    def _made(self) -> Any:
         settings = dict(self._settings)
         make = settings.pop("connection_class")
-        connection = self._connection = make(
+        connection = make(
             **settings,
             protocol=2,
             socket_timeout=self._timeout_s,
@@ -122,8 +136,13 @@ class RedisBackend:
             retry=self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0),
             health_check_interval=0,
         )
-        connection.connect()
-        self._check(connection)
+        connection.end_s = self._end_s
+        try:
+            connection.connect()
+            self._check(connection)
+        except BaseException:
+            _closed(connection)
+            raise
         return connection
 
     def _check(self, connection: Any) -> None:
@@ -147,7 +166,7 @@ class RedisBackend:
         errors = self._redis.exceptions
         if isinstance(error, BackendLost):
             return error
-        if isinstance(error, errors.TimeoutError):
+        if isinstance(error, errors.TimeoutError | TimeoutError):
             return BackendLost(f"{self.where} did not answer within {self._timeout_s:g} s")
         if isinstance(error, errors.ConnectionError):
             # One that was in use was perhaps closed while nobody looked, as idle ones are.
@@ -186,6 +205,25 @@ _CODES: Final = {
 }
 
 
+def _timed(kind: Any) -> Any:
+    """Make a kind of connection of which a whole call has one time."""
+
+    class Timed(kind):  # type: ignore[misc]
+        end_s: float
+
+        def _connect(self) -> Any:
+            made = TimedSocket(super()._connect(), monotonic)
+            made.begin(max(self.end_s - monotonic(), 0.001))
+            return made
+
+    return Timed
+
+
+def _closed(connection: Any) -> None:
+    with contextlib.suppress(Exception):
+        connection.disconnect()
+
+
 def _settings(redis: Any, url: Secret) -> tuple[dict[str, Any], str]:
     """Take a URL apart; with how to call it without its password."""
     text = url.reveal_text()
@@ -205,7 +243,7 @@ def _settings(redis: Any, url: Secret) -> tuple[dict[str, Any], str]:
         "rediss": redis.connection.SSLConnection,
         "unix": redis.connection.UnixDomainSocketConnection,
     }
-    settings["connection_class"] = kinds[scheme]
+    settings["connection_class"] = _timed(kinds[scheme])
     for name in ("socket_timeout", "socket_connect_timeout", "retry_on_timeout", "max_connections"):
         settings.pop(name, None)
     where = (

@@ -16,6 +16,7 @@ from attrs import evolve
 
 from hauberk.errors import HauberkError, StoreError
 from hauberk.ports import Record, Store
+from hauberk_plugins.throttle.bounded import TIMEOUT_S, Bounded
 from hauberk_plugins.throttle.shared.call import Answer, BackendLost, Call, Status
 from hauberk_plugins.throttle.shared.fields import Fields, UnreadableRecord, number
 from hauberk_plugins.throttle.shared.ledger import Sitting
@@ -56,13 +57,22 @@ class StoreBackend:
         self._machine = machine
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
+        self._calling = Bounded("hauberk-throttle-store")
 
     def call(self, call: Call) -> Answer:
         """Do what a call says.
 
         Raises:
-            BackendLost: It cannot be done.
+            BackendLost: It cannot be done, or whether it was is not known.
         """
+        try:
+            return self._calling.call(lambda: self._called(call), TIMEOUT_S)
+        except TimeoutError:
+            raise BackendLost(
+                f"the store has not answered within {TIMEOUT_S:g} s: something keeps it locked"
+            ) from None
+
+    def _called(self, call: Call) -> Answer:
         names = {report.shape.name: f"{_METERS}{report.shape.name}" for report in call.reports}
         try:
             with self._store.transaction() as store:

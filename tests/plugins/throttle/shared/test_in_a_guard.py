@@ -130,8 +130,9 @@ def test_a_reload_keeps_what_was_used(config):
 @pytest.mark.parametrize(
     ("store", "shared", "told"),
     [
-        ("redis", "{}", r"throttle\.shared\.url"),
-        ("redis", "{url: env:NOBODY_SET_THIS}", r"throttle\.shared\.url.*NOBODY_SET_THIS"),
+        ("redis", "{}", r"throttle\.shared\.url: `store: redis` needs .*env:REDIS_URL"),
+        ("redis", "{url: env:NOBODY_SET_THIS}", r"throttle\.shared\.url: env:NOBODY_SET_THIS: set"),
+        ("memory", "{url: env:NOBODY_SET_THIS}", r"throttle\.shared: .*`store` is memory"),
         ("redis", "{url: 'redis://:secret@host'}", r"throttle\.shared\.url.*env:NAME"),
     ],
 )

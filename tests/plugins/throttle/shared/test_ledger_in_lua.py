@@ -33,7 +33,7 @@ class History:
     """Random calls of three owners on three meters."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.length = self.random.choice([1_000, 50_000, 1_000_000])
         self.jitter = self.random.choice([0, 0, self.length // 10, self.length * 2])
         self.shapes = [self._shape(name) for name in ("a/", "a/b/", "c/")]

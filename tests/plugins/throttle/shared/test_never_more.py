@@ -37,7 +37,7 @@ class Lives:
     """Three processes that ask for all they can get."""
 
     def __init__(self, seed: int) -> None:
-        draw = self.draw = random.Random(seed)  # noqa: S311
+        draw = self.draw = random.Random(seed)
         self.world = World()
         self.has_steps = draw.random() < 0.3
         self.windows = WINDOWS[seed % 2]

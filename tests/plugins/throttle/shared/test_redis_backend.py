@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from hauberk.errors import CredentialsMissing, InvalidValue
+from hauberk.errors import InvalidValue
 from hauberk.secret import Secret
 from hauberk_plugins.throttle.shared.call import Ask, BackendLost, Call, Report, Status
 from hauberk_plugins.throttle.shared.config import SharedConfig
@@ -318,7 +318,7 @@ def test_a_url_that_is_none_is_refused_without_repeating_it(url: str) -> None:
 
 
 def test_a_variable_that_is_not_set_is_said() -> None:
-    with pytest.raises(CredentialsMissing, match="REDIS_URL"):
+    with pytest.raises(InvalidValue, match="env:REDIS_URL: set that variable"):
         redis_backend(SharedConfig(url="env:REDIS_URL"), {})
 
 

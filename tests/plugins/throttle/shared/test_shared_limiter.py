@@ -171,6 +171,32 @@ def test_a_freeze_stops_every_process_until_it_is_over(world: World) -> None:
     assert one.ask("held") == 0
 
 
+def test_after_a_freeze_whoever_came_first_goes_on_first(world: World) -> None:
+    (one,) = world.processes(1, window(size=9))
+    now = world.clock.monotonic_ns()
+    one.limiter.freeze(("v",), now + 5 * S, now)
+    for name in "abc":
+        assert one.ask(name) == 5 * S
+    one.limiter.beat()
+    world.clock.advance(5)
+    assert one.ask("c") > 0
+    assert one.ask("b") > 0
+    assert [one.ask(name) for name in "abc"] == [0, 0, 0]
+
+
+def test_who_gives_up_while_frozen_leaves_no_place_behind(world: World) -> None:
+    (one,) = world.processes(1, window(size=9))
+    now = world.clock.monotonic_ns()
+    one.limiter.freeze(("v",), now + 5 * S, now)
+    one.ask("a")
+    one.ask("b")
+    one.end("a", left=False)
+    one.limiter.beat()
+    world.clock.advance(5)
+    assert one.ask("b") == 0
+    assert one.row().waiting == 0
+
+
 def test_a_freeze_of_something_else_stops_nobody(world: World) -> None:
     (one,) = world.processes(1, window(size=5))
     now = world.clock.monotonic_ns()
