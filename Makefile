@@ -78,6 +78,8 @@ test-ccxt: $(VENV)/.test $(PEER)/.made $(NEWEST)/.made
 	$(BIN)/python tests/peer_operations/compare.py --peer $(PEER)/bin/python bitmex
 	$(NEWEST)/bin/python tests/peer_emergency/ask_with_ccxt.py | cmp - tests/vectors/emergency/ccxt-4.5.90.json
 	$(PEER)/bin/python tests/peer_emergency/ask_with_ccxt.py bitmex | cmp - tests/vectors/emergency/ccxt-4.5.81.json
+	$(NEWEST)/bin/python tests/peer_orders/ask_with_ccxt.py | cmp - tests/vectors/orders/ccxt-4.5.90.json
+	$(PEER)/bin/python tests/peer_orders/ask_with_ccxt.py bitmex | cmp - tests/vectors/orders/ccxt-4.5.81.json
 	$(NEWEST)/bin/python -m pytest -q --confcutdir=tests/peer_clients -p no:cacheprovider tests/peer_clients/ccxt_checks.py
 
 docs: $(VENV)/.dev

@@ -1,8 +1,8 @@
 """Batches on one core and on two: beside a loop, beside copied states, beside the bare lanes.
 
 Everything that is between a batch and its verdicts counts: keys are made ready, rows are checked,
-sorted, laid out, transposed, padded and compared. What the engine is compared with runs in turn with
-it, in one process.
+sorted, laid out, transposed, padded and compared. What the engine is compared with runs in turn
+with it, in one process.
 """
 
 import hashlib

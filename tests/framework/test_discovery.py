@@ -490,7 +490,10 @@ def test_a_plugin_that_judges_capabilities_starts_or_nothing_does(
     assert [planned.required for planned in made.planned if planned.name == "quiet"] == [True]
     assert not next(one for one in made.planned if one.name == "killswitch").required
     with pytest.raises(ConfigError, match="bogus is left out: no distribution"):
-        plan("plugins: [killswitch, bogus]\nthird_party: {}\naccounts: {main: {venue: demo}}\n")
+        plan(
+            "plugins: [killswitch, bogus, throttle]\ngrants: {throttle: [sign]}\n"
+            "accounts: {main: {venue: demo, signer: throttle}}\n"
+        )
 
 
 @pytest.mark.parametrize(

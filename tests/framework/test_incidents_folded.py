@@ -195,6 +195,42 @@ def test_a_flood_of_the_same_is_a_short_line_each_for_the_recorders() -> None:
     assert recorder.events[-1].fields == {"incident": incident.id, "count": 3}
 
 
+def test_what_another_report_of_the_same_says_is_recorded_and_the_last_few_are_kept() -> None:
+    recorder = Recorder()
+    with make_guard(recorder, grants={"recorder": ["record"]}) as guard:
+        for order in range(12):
+            incident = guard.report("strange fills", MEDIUM, {"order": order})
+    recorded = [e.fields["details"] for e in recorder.events if e.kind == "incident.repeated"]
+    assert recorded == [{"order": order} for order in range(1, 12)]
+    assert incident.details == {"order": 0}
+    assert incident.told()["repeats"] == [{"order": order} for order in range(7, 12)]
+    assert incident.latest == {"order": 11}
+
+
+def test_long_details_of_repeats_are_kept_up_to_a_size_and_the_last_in_any_case() -> None:
+    with make_guard() as guard:
+        for n in range(9):
+            incident = guard.report("leak", LOW, {"n": n, "much": "x" * 10_000})
+            assert incident.latest["n"] == n
+    assert len(incident.repeats) == 1
+
+
+def test_a_repeat_that_a_recorder_reports_is_counted_once_in_the_book() -> None:
+    def report(recorder: Recorder, event: Event) -> None:
+        if event.kind == "odd":
+            recorder.context.report("leak", HIGH)
+
+    switch, recorder, book = Switch(), Recorder(report), Book()
+    switch.incident_book = book  # type: ignore[attr-defined]
+    plugins = ("killswitch", switch), recorder
+    with make_guard(*plugins, grants={"recorder": ["record"]}) as guard:
+        for _ in range(2):
+            guard.kernel.record(guard.kernel.event("kernel", "odd", {}))
+        (incident,) = guard.incidents
+    assert incident.count == 2
+    assert sum(args[1] for name, args in book.asked if name == "keep") == 2
+
+
 def test_contained_is_what_every_required_responder_acted_on() -> None:
     def fail(_: Incident) -> None:
         raise ValueError("no")

@@ -140,6 +140,8 @@ def ask(case: tuple[str, ...], method: str, given: tuple[Any, ...]) -> dict[str,
         said = (
             {k: v for k, v in params.items() if k not in named} if type(params) is dict else params
         )
+        if type(said) is dict:
+            said.pop("signature", None)  # of Hyperliquid, which ccxt makes before
         caught.update(method=verb, path=urlsplit(url).path, params=said)
         raise Caught
 

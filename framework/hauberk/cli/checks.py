@@ -38,7 +38,6 @@ def all_checks(config: Path, plan: Plan) -> Iterator[Check]:
         yield Check("mode", WARN, "shadow: guards deny nothing", "set `mode: enforce`")
     if plan.settings.state_dir is not None:
         yield check_state(plan.settings.state_dir)
-    yield check_policy(plan)
     yield from check_plugins(plan)
     yield from check_running(plan)
 
@@ -79,17 +78,6 @@ def _state(state: Path) -> Check:
     if mode & 0o077:
         return Check(what, FAIL, f"{state} is open to others ({mode:04o})", f"chmod 700 {state}")
     return Check(what, OK, str(state))
-
-
-def check_policy(plan: Plan) -> Check:
-    """Whether anything looks at what accounts may do: the kernel leaves that to `policy`."""
-    if "policy" in plan.order:
-        return Check("policy", OK, "listed")
-    found = (
-        "nothing limits what accounts may do: `allow` has no effect, and endpoints that the venue "
-        "file does not know are signed"
-    )
-    return Check("policy", FAIL, found, "add policy to plugins")
 
 
 def check_plugins(plan: Plan) -> Iterator[Check]:

@@ -16,6 +16,8 @@ from hauberk.files import make_private_folder, write_private
 #: secret, and change nothing that is kept but what they make.
 OPEN = {
     "demo", "init", "doctor", "plugins", "plugin new", "config schema", "config check",
+    # Reads what it is given, and nothing of the state.
+    "verify",
     # Asks by itself, where what it shows is sealed.
     "config get",
     # Asks by itself: it halts too where nobody can be asked.

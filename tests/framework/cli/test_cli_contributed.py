@@ -167,7 +167,8 @@ def test_one_that_is_listed_and_contributes_nothing_is_not_said_to_be_missing(
 
 
 def test_the_table_of_what_the_built_ins_contribute_is_exact(config):
-    config.write_text("plugins: [killswitch, policy, throttle, signing, auth, monitor, audit]\n")
+    listed = "killswitch, policy, throttle, signing, auth, monitor, audit, notify, recovery"
+    config.write_text(f"plugins: [{listed}]\n")
     found = [(one.plugin, one.command.name.split()[0]) for one in contributed(config, COMMANDS)]
     for plugin, words in BUILTIN_COMMANDS.items():
         assert set(words) <= {word for name, word in found if name == plugin}

@@ -38,7 +38,7 @@ def test_all_is_well_with_keys_in_the_environment(checks, keys):
     found = checks()
     assert {check["status"] for check in found.values()} == {"ok"}
     assert (
-        "started: venues, encryption, storage, keys, transport, killswitch"
+        "started: venues, encryption, storage, keys, transport, batch, killswitch"
         in found["plugins"]["found"]
     )
     assert found["account main"]["found"] == "at binance, may read, trade, cancel"
@@ -143,14 +143,13 @@ def test_shadow_mode_is_a_warning(checks, edit, keys):
     assert "guards deny nothing" in found["found"]
 
 
-def test_a_guard_without_policy_fails(checks, edit, keys):
+def test_a_guard_without_policy_is_refused(hauberk, config, edit, keys):
     edit("policy, bots", "bots")
     edit("required: [killswitch, policy,", "required: [killswitch,")
     edit("  policy: [venues, store, reference_price]\n", "")
-    found = checks()["policy"]
-    assert found["status"] == "fail"
-    assert "`allow` has no effect" in found["found"]
-    assert found["remedy"] == "add policy to plugins"
+    ran = hauberk("doctor", "--config", config)
+    assert ran.status == 2
+    assert "none of them judges capabilities" in ran.err
 
 
 def test_an_account_that_may_move_funds_is_a_warning(checks, edit, keys):

@@ -53,7 +53,7 @@ def leave(config, pid, **change):
 
 def test_providers_come_first_and_then_the_one_order(show):
     assert list(show()) == [
-        *("venues", "encryption", "storage", "keys", "transport"),
+        *("venues", "encryption", "storage", "keys", "transport", "batch"),
         *("killswitch", "policy", "throttle", "signing", "monitor", "audit", "logs"),
     ]
 

@@ -14,9 +14,10 @@ from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
 from hauberk_plugins.audit.examine import examine, lines
 from hauberk_plugins.audit.findings import What
 from hauberk_plugins.audit.keybook import KeyBook
-from hauberk_plugins.audit.logger import MAX_PENDING, AuditLogger
+from hauberk_plugins.audit.logger import MAX_PENDING, MAX_PENDING_BYTES, AuditLogger
 from hauberk_plugins.audit.note import NoteError, SignerKey, sign_note
 from hauberk_plugins.audit.record import line, read_line
+from hauberk_plugins.audit.segments import MAX_LINE
 
 FORGED = Secret(bytes(32))
 NOW = 1_700_000_000_123_456_789
@@ -214,3 +215,27 @@ def test_without_keys_nothing_vouches(tmp_path):
         logger.log(said(1))
         assert logger.seal() is None
     assert "no checkpoint" in examine(tmp_path / "audit", None).cannot_exclude[0]
+
+
+@pytest.mark.parametrize("poison", [b"x" * (MAX_LINE + 1), b"a\nb", b""], ids=range(3))
+def test_one_that_can_never_be_written_takes_no_other_with_it(tmp_path, book, poison):
+    with opened(tmp_path, book) as logger:
+        logger.log_later(said(1))
+        with pytest.raises(AuditUnwritable, match="is none"):
+            logger.log_later(poison)
+        with pytest.raises(AuditUnwritable, match="is none"):
+            logger.log(said(2), poison)
+        assert logger.log(said(3)) == 2
+    numbers = [read_line(raw).fields.get("number") for raw in lines(tmp_path / "audit")]
+    assert numbers == [None, 1, 3]
+    assert judged(tmp_path, book).is_good
+
+
+def test_what_waits_is_bounded_in_bytes_too(tmp_path, book):
+    with opened(tmp_path, book) as logger:
+        for _ in range(MAX_PENDING_BYTES // MAX_LINE):
+            logger.log_later(b"x" * MAX_LINE)
+        with pytest.raises(AuditUnwritable, match="wait to be written"):
+            logger.log_later(b"x")
+        logger.flush()
+        logger.log_later(said(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import shutil
 from base64 import b64encode
@@ -326,3 +327,38 @@ def test_an_unwritable_log_lets_a_bot_read_and_wait(config, disk):
         disk.is_full = False
         guard.clear(ORDER)
     assert kinds(path).count("request.left") == 4
+
+
+def test_what_an_outsider_makes_endless_is_cut_and_the_log_goes_on(config):
+    path = config()
+    endless = Request("POST", "https://api.binance.com/api/v3/nosuch", {"x": "A" * (1 << 20)})
+    with opened(path) as guard:
+        guard.report("odd answer", Severity.LOW, {"body": "A" * (1 << 20)})
+        with pytest.raises(Denied):
+            guard.clear(endless)
+        guard.clear(ORDER)
+    found = {record.kind: record.fields for record in recorded(path)}
+    assert "incident.reported" in found
+    assert found["request.denied"]["params"].keys() == {"cut", "sha256"}
+    assert "request.left" in found
+
+
+def test_a_process_that_hangs_with_the_lock_hangs_nobody_else(config, disk, monkeypatch):
+    path = config()
+    monkeypatch.setattr("hauberk_plugins.audit.lock.WAIT_S", 0.01)
+    with opened(path) as guard:
+        guard.clear(ORDER)
+        told = []
+
+        @guard.on_incident
+        def hear(incident):
+            told.append(incident)
+
+        with (path.parent / "state" / "audit" / "lock").open() as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            with pytest.raises(Denied, match="keeps its lock"):
+                guard.clear(ORDER)
+            guard.clear(READ)  # it may wait
+            incident = guard.report("gone mad", Severity.CRITICAL)
+            assert (incident.is_contained, len(told)) == (True, 1)
+    assert {"request.denied", "incident.reported"} <= set(kinds(path)), "recorded when it can be"

@@ -332,3 +332,12 @@ def test_who_waits_with_one_that_fails_is_told_too(tmp_path):
         thread.join()
     assert told == [None] * 4
     log.close()
+
+
+def test_the_longest_record_is_no_torn_tail_to_whoever_reads_on(tmp_path):
+    one, other = opened(tmp_path), opened(tmp_path)
+    one.append([b"x" * (1 << 20), b"y"])
+    assert other.append([b"z"]) == 2
+    one.close()
+    other.close()
+    assert [len(line) for line in lines_of(tmp_path)] == [1 << 20, 1, 1]

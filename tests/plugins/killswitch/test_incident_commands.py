@@ -126,9 +126,9 @@ def test_a_running_bot_knows_that_one_was_resolved_elsewhere(config: Path, run: 
         first = guard.report("odd fills", Severity.LOW)
         part = guard.snapshot.part("killswitch")
         assert part is not None
-        assert part.plugin._keeper.ask(30)
+        assert part.plugin._clerk.ask(30)
         run("incident", "resolve", first.id, "--resolution", "a test")
-        assert part.plugin._keeper.ask(30)
+        assert part.plugin._clerk.ask(30)
         assert guard.incidents[0].resolution == "a test"
         assert guard.report("odd fills", Severity.LOW).id != first.id
 

@@ -13,6 +13,7 @@ from hauberk.records import Event, Severity
 from hauberk_plugins.monitor.counters import Counters
 from hauberk_plugins.monitor.rule import Counting, Per, Rule
 from hauberk_plugins.monitor.security_monitor import SecurityMonitor
+from hauberk_plugins.monitor.shipped import RULES, canary
 
 S = 1_000_000_000
 FAILED = Rule("failed", "Failed logins", ("login.denied",), 5, per=Per.SOURCE, window_s=10)
@@ -59,6 +60,45 @@ def test_an_alert_is_told_once_an_episode():
     assert alerts(monitor, [(60 * S, event(source="a"))]) == []
     again = [(61 * S + n, event(source="a")) for n in range(9)]
     assert alerts(monitor, again) == ["a"], "another episode"
+
+
+def alarming(rule, episode):
+    """As many events as make one alert of a rule, each time for the same key."""
+    fields = {name: values[0].replace("*", "x") for name, values in (rule.where | rule.of).items()}
+    account = fields.pop("account", "main")
+    number = rule.least if rule.counts is Counting.SHARE else rule.threshold
+    for n in range(number):
+        source = f"{episode}-{n}" if rule.counts is Counting.UNSEEN else "home"
+        yield event(rule.on[0].replace("*", "x"), account, user="u", **fields | {"source": source})
+
+
+@pytest.mark.parametrize("rule", [*RULES, canary("main")], ids=lambda rule: rule.name)
+def test_what_was_told_once_is_told_again_when_it_begins_again(rule):
+    monitor, quiet_ns = SecurityMonitor([rule]), int(rule.window_s * 3 * S)
+    if rule.counts is Counting.UNSEEN:
+        monitor.observe(event(rule.on[0], user="u", source="first"), 0)
+    for episode in range(4):
+        at = (episode + 1) * quiet_ns
+        burst = [(at + n, one) for n, one in enumerate(alarming(rule, episode))]
+        assert len(alerts(monitor, burst)) == 1, f"episode {episode}"
+        assert alerts(monitor, [(at + len(burst), one) for _, one in burst[:1]]) == []
+
+
+@pytest.mark.parametrize("threshold", [1, 2, 3])
+def test_what_goes_on_is_one_episode_at_any_threshold(threshold):
+    rule = Rule("r", "R", ("k",), threshold, window_s=10)
+    step = 9 * S // threshold
+    told = alerts(SecurityMonitor([rule]), [(n * step, event("k")) for n in range(200)])
+    assert told == [""]
+
+
+def test_a_known_source_is_no_alert_after_many_that_were_not():
+    rule = Rule("new", "A source that is not known", ("login.granted",), 1, per=Per.USER,
+                counts=Counting.UNSEEN, window_s=10)  # fmt: skip
+    monitor = SecurityMonitor([rule])
+    burst = [(9 * S + n, event("login.granted", user="a", source=f"s{n}")) for n in range(20)]
+    assert alerts(monitor, burst) == ["a"]
+    assert alerts(monitor, [(19 * S + 30, event("login.granted", user="a", source="s1"))]) == []
 
 
 def test_each_source_counts_for_itself():

@@ -38,9 +38,6 @@ def reader_of(venue, method, path):
 
 def asked(venue, order):
     said = order["params"]
-    if type(said) is dict:
-        # Of Hyperliquid ccxt makes the signature itself.
-        said = {name: value for name, value in said.items() if name not in ("signature", "nonce")}
     url = venue.bases[0] + order["path"]
     if venue.body == "json" and order["method"] != "GET":
         return Request(order["method"], url, body=json.dumps(said))

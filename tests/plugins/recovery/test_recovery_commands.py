@@ -212,6 +212,22 @@ def test_a_point_that_was_changed_exits_1_and_names_the_file(world: World) -> No
     assert world.kept() == {"main": b"a trading key"}
 
 
+def test_a_broken_newer_point_is_passed_over_and_named(world: World) -> None:
+    made = world.json("create")
+    broken = world.points / "20990101T000000Z-00000001"
+    broken.mkdir(mode=0o700)
+    said = f"{broken.name}: passed over, there is no manifest"
+    for words in (("verify",), ("drill",), ("restore", "latest")):
+        document = world.json(*words)
+        assert document["id"] == made["id"]
+        (note,) = document["notes"]
+        assert said in note
+        told = world.run("recovery", *words)
+        assert told.status == 0
+        assert "there is no manifest" in " ".join(told.out.split())
+    assert broken.exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [
