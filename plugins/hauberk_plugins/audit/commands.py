@@ -109,7 +109,8 @@ def verify(  # noqa: D417
         witness: A file that holds a checkpoint; those of the configuration are asked besides.
         folder: Another log than the configuration's, such as a copy.
     """
-    notes, remembered = [], ""
+    notes: list[str] = []
+    remembered: str | None = None
     with started(options.config, _NAME, is_recorded=False) as audit:
         plugin = audit.plugin
         where = folder or plugin.folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ class Disk:
     listdir = staticmethod(os.listdir)
     mkdir = staticmethod(os.mkdir)
     rename = staticmethod(os.rename)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
 
 
 REAL: Final = Disk()

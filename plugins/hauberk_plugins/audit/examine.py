@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
-from hauberk.files import read_private
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.findings import Finding, Verified, What
 from hauberk_plugins.audit.keybook import BEGIN, KEY, announced
@@ -19,6 +21,11 @@ from hauberk_plugins.audit.segments import segments
 from hauberk_plugins.audit.trust import CHECKPOINT
 from hauberk_plugins.audit.verify import verify
 
+_NONE_YET: Final = (
+    "that a checkpoint was removed with what is remembered of it: none is remembered, as before "
+    "the first is made (`hauberk audit checkpoint` makes one)"
+)
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _HINTS = (BEGIN.encode(), KEY.encode())
 
 
@@ -26,7 +33,7 @@ def examine(
     folder: Path,
     first: VerifierKey | None,
     witnesses: Iterable[str] = (),
-    remembered: str = "",
+    remembered: str | None = None,
     digests: Digests | None = None,
 ) -> Verified:
     """Verify a log, whoever holds it; changes nothing.
@@ -36,7 +43,8 @@ def examine(
         first: The key of its first epoch, known from elsewhere; `None` where it is not, so that
             nobody says whose log it is.
         witnesses: Notes of checkpoints that are kept elsewhere.
-        remembered: The note that is remembered beside the keys, if this is their log.
+        remembered: The note that is remembered beside the keys, if this is their log; empty where
+            none was remembered, `None` where nobody here can know.
         digests: Hashes many records at once; one by one unless given.
 
     Raises:
@@ -50,11 +58,14 @@ def examine(
         except NoteError as error:
             findings.append(Finding(What.KEY, str(error)))
             keys = [first]
-    checkpoint = _own(folder, keys, findings)
     held = [_read(note, keys, findings, "a witness's checkpoint", What.WITNESS)
             for note in witnesses]  # fmt: skip
     kept = [_read(remembered, keys, findings, "the checkpoint that is remembered", What.CHECKPOINT)
             ] if remembered else []  # fmt: skip
+    # Another epoch begins with a checkpoint, and what a witness holds was made here.
+    is_told = bool(remembered) or any(held) or len(keys) > 1
+    was_made = None if remembered is None and not is_told else is_told
+    checkpoint = _own(folder, keys, findings, was_made=was_made)
     verified = verify(
         folder,
         checkpoint,
@@ -62,7 +73,10 @@ def examine(
         [point for point in kept if point is not None],
         digests,
     )
-    return evolve(verified, findings=(*findings, *verified.findings))
+    told = verified.cannot_exclude
+    if keys and checkpoint is None and was_made is False and not findings:
+        told = (*told, _NONE_YET)
+    return evolve(verified, findings=(*findings, *verified.findings), cannot_exclude=told)
 
 
 def key_records(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -87,15 +101,38 @@ def lines(folder: Path, start: int = 0) -> Iterator[bytes]:
                     yield raw[:-1]
 
 
-def _own(folder: Path, keys: Sequence[VerifierKey], findings: list[Finding]) -> Checkpoint | None:
-    path = folder / CHECKPOINT
+def _own(
+    folder: Path, keys: Sequence[VerifierKey], findings: list[Finding], *, was_made: bool | None
+) -> Checkpoint | None:
     try:
-        note = read_private(path, MAX_BYTES).decode("utf-8", "replace")
+        note = _content(folder / CHECKPOINT)
     except FileNotFoundError:
-        if keys:
-            findings.append(Finding(What.CHECKPOINT, "there is no checkpoint: it was removed"))
+        if keys and was_made is not False:
+            perhaps = "" if was_made else ", or this is a copy from before the first was made"
+            text = f"there is no checkpoint: it was removed{perhaps}"
+            findings.append(Finding(What.CHECKPOINT, text))
+        return None
+    if note is None:
+        findings.append(Finding(What.CHECKPOINT, "the checkpoint: it is no note: it was changed"))
         return None
     return _read(note, keys, findings, "the checkpoint", What.CHECKPOINT)
+
+
+def _content(path: Path) -> str | None:
+    """Read what stands there, whoever owns it: its signature is what counts; `None` for no note."""
+    try:
+        descriptor = os.open(path, _READ)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        raw = os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    return raw.decode("utf-8", "replace") if len(raw) <= MAX_BYTES else None
 
 
 def _read(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hauberk.cli import Answer, Options
 from hauberk.command import started
-from hauberk_plugins.audit.errors import AuditDamaged, AuditError
+from hauberk_plugins.audit.errors import AuditDamaged, AuditError, AuditUnwritable
 from hauberk_plugins.audit.examine import lines
 from hauberk_plugins.audit.levels import Levels, MissingHash
 from hauberk_plugins.audit.merkle import (
@@ -21,6 +21,7 @@ from hauberk_plugins.audit.merkle import (
     root,
 )
 from hauberk_plugins.audit.note import NoteError
+from hauberk_plugins.audit.trust import Signed, left
 
 _DEFAULTS: Final = Options()
 _NAME: Final = "audit"
@@ -31,7 +32,8 @@ def export(  # noqa: D417
 ) -> Answer:
     """Print a record with the proof that it is in the log, for somebody who does not have the log.
 
-    It holds the checkpoint, signed, and the path from the record to its root (RFC 6962).
+    It holds the checkpoint, signed, and the path from the record to its root (RFC 6962). Where the
+    log cannot be written, as on a read-only mount, it is the checkpoint that is there.
 
     For example:
         hauberk audit export --proof 17 --json > record-17.json
@@ -43,7 +45,7 @@ def export(  # noqa: D417
     """
     with started(options.config, _NAME, is_recorded=False) as audit:
         folder = audit.plugin.folder
-        signed = audit.plugin.seal()
+        signed = _vouched(audit.plugin)
     if signed is None:
         raise NoteError("no key signs this log: list `encryption` and `storage` under `plugins:`")
     size, levels = signed.checkpoint.size, Levels(folder)
@@ -73,6 +75,18 @@ def export(  # noqa: D417
         why = f"record {proof} and the hashes beside do not lead to the root that was signed"
         raise AuditDamaged(folder, why, "look at it with `hauberk audit verify`")
     return Answer(document, json.dumps(document, indent=2))
+
+
+def _vouched(plugin: Any) -> Signed | None:
+    """Vouch for all there is; where nothing can be written, go by the checkpoint that is there."""
+    try:
+        signed: Signed | None = plugin.seal()
+    except AuditUnwritable:
+        found = None if plugin.keys is None else left(plugin.folder, plugin.keys)
+        if found is None:
+            raise
+        return found
+    return signed
 
 
 def _text(raw: bytes) -> str:

@@ -37,11 +37,14 @@ class Levels:
     Args:
         folder: Where they are.
         disk: The operating system.
+        is_writable: Whether hashes are to be written; else nothing here is made or opened for
+            writing, so that a copy on a read-only mount, or somebody else's, can be read.
     """
 
-    def __init__(self, folder: Path, disk: Disk = REAL) -> None:
+    def __init__(self, folder: Path, disk: Disk = REAL, *, is_writable: bool = False) -> None:
         self._folder = folder
         self._disk = disk
+        self._access = os.O_RDWR if is_writable else os.O_RDONLY
         self._open: dict[int, int] = {}
         # Runs of hashes that are still to be written: level, place of the first, hashes.
         self._pending: list[tuple[int, int, bytearray]] = []
@@ -123,6 +126,6 @@ class Levels:
         found = self._open.get(level)
         if found is None:
             path = str(self._folder / f"level-{level:02}")
-            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+            flags = self._access | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
             found = self._open[level] = self._disk.open(path, flags, 0o600)
         return found

@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,13 +25,13 @@ from hauberk_plugins.audit.disk import REAL, Disk, sync_folder, write_all
 from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
 from hauberk_plugins.audit.group import Group, Ticket
 from hauberk_plugins.audit.levels import KEPT, Levels, MissingHash
+from hauberk_plugins.audit.lock import Lock
 from hauberk_plugins.audit.merkle import HASH_BYTES, Frontier, leaf_hash
-from hauberk_plugins.audit.segments import Segment, segments
+from hauberk_plugins.audit.segments import MAX_LINE, Segment, segments
 from hauberk_plugins.audit.torn import Notice, TornTails
 
-#: A longer record is refused: it would be read into memory as a whole.
-MAX_LINE: Final = 1 << 20
-_CHUNK: Final = 1 << 20
+#: The longest record and its newline fit in: what has none in so many bytes is no record.
+_CHUNK: Final = MAX_LINE + 1
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 _CHECK: Final = "look at it with `hauberk audit verify`"
 
@@ -68,7 +67,7 @@ class LogFile:
         self._max_bytes = max_bytes
         self._disk = disk
         self._group = Group(self._serve, lambda why: AuditUnwritable(folder, why, _CHECK))
-        self.levels = Levels(folder, disk)
+        self.levels = Levels(folder, disk, is_writable=True)
         self._trusted = trusted
         self._descriptor = -1
         self._frontier = Frontier()
@@ -76,9 +75,7 @@ class LogFile:
         self._offset = 0
         try:
             make_private_folder(folder)
-            self._lock = disk.open(
-                str(folder / "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            self._lock = Lock(folder, disk)
         except OSError as error:
             raise _unwritable(folder, error) from error
         try:
@@ -106,11 +103,19 @@ class LogFile:
             AuditUnwritable: None of them is in the log.
             AuditDamaged: Somebody else has changed it.
         """
+        self.refuse_unwritable(lines)
+        return self._group.append(lines)
+
+    def refuse_unwritable(self, lines: Sequence[bytes]) -> None:
+        """Refuse what could never be written, and would keep others that wait with it from it.
+
+        Raises:
+            AuditUnwritable: One is too long, or is no line.
+        """
         for line in lines:
             if b"\n" in line or not 0 < len(line) <= MAX_LINE:
                 why = f"a record of {len(line)} bytes, or with a line break, is none"
                 raise AuditUnwritable(self.folder, why, "emit a shorter one")
-        return self._group.append(lines)
 
     def state(self) -> Frontier:
         """Return the tree as it now stands, what other processes appended included.
@@ -149,11 +154,11 @@ class LogFile:
     def close(self) -> None:
         """Close its files."""
         self.levels.close()
-        for descriptor in (self._descriptor, self._lock):
-            if descriptor >= 0:
-                with suppress(OSError):
-                    self._disk.close(descriptor)
-        self._descriptor = self._lock = -1
+        self._lock.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                self._disk.close(descriptor)
 
     def _serve(self, batch: Sequence[Ticket]) -> None:
         with self._locked():
@@ -162,16 +167,10 @@ class LogFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self._disk.flock(self._lock, fcntl.LOCK_EX)
+            with self._lock.held():
+                yield
         except OSError as error:
             raise _unwritable(self.folder, error) from error
-        try:
-            yield
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
-        finally:
-            with suppress(OSError):
-                self._disk.flock(self._lock, fcntl.LOCK_UN)
 
     def _load(self) -> None:
         """Find the last segment, and the tree up to it."""

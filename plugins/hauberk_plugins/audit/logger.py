@@ -30,8 +30,9 @@ from hauberk_plugins.audit.trust import (
 
 #: The source of the log's own records.
 _SOURCE: Final = "audit"
-#: So many records may wait to be written with others; more are refused.
+#: So many records may wait to be written with others, and so many bytes; more are refused.
 MAX_PENDING: Final = 10_000
+MAX_PENDING_BYTES: Final = 64 << 20
 
 
 class AuditLogger:
@@ -67,6 +68,7 @@ class AuditLogger:
         self._keys = keys
         self._wall_ns = wall_ns
         self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._lock = threading.Lock()
         self._last: Signed | None = None
         points: list[tuple[str, Checkpoint]] = []
@@ -121,14 +123,17 @@ class AuditLogger:
         """Record what may wait for others; `flush` or the next `log` writes it.
 
         Raises:
-            AuditUnwritable: Too many wait: the disk takes nothing.
+            AuditUnwritable: It is no record, or too many wait: the disk takes nothing.
         """
+        self._log.refuse_unwritable([line])
         with self._lock:
-            if len(self._pending) >= MAX_PENDING:
+            waiting, size = len(self._pending), self._pending_bytes + len(line)
+            if waiting >= MAX_PENDING or size > MAX_PENDING_BYTES:
                 self._lost += 1
-                why = f"{MAX_PENDING} records wait to be written"
+                why = f"{waiting} records wait to be written"
                 raise AuditUnwritable(self._folder, why, "look at the disk")
             self._pending.append(line)
+            self._pending_bytes = size
 
     def log_own(self, kind: str, fields: Mapping[str, Any]) -> int:
         """Record what concerns the log itself; return its index when it is durable.
@@ -252,6 +257,7 @@ class AuditLogger:
         """Yield what waits, to be written; where that fails, it waits on."""
         with self._lock:
             waiting, self._pending = self._pending, []
+            self._pending_bytes = 0
             lost, self._lost = self._lost, 0
         told = [line("audit.lost", self._wall_ns(), _SOURCE, {"records": lost})] if lost else []
         try:
@@ -259,6 +265,7 @@ class AuditLogger:
         except BaseException:
             with self._lock:
                 self._pending = waiting + self._pending
+                self._pending_bytes = sum(map(len, self._pending))
                 self._lost += lost
             raise
 

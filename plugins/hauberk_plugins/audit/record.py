@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from hauberk.records import Event
+from hauberk_plugins.audit.segments import MAX_LINE
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z\Z", re.ASCII)
@@ -22,6 +24,8 @@ _LAST_NS: Final = 253_402_300_799 * 1_000_000_000
 _TEXTS: Final = ("kind", "source", "request", "account")
 #: Fields whose value is who did it, the first that there is.
 _WHO: Final = ("user", "by", "who")
+#: So many characters of a text that stands beside the fields are kept of one that is cut.
+_KEPT: Final = 256
 
 
 @frozen
@@ -79,7 +83,8 @@ def line(
         account: Of which account.
 
     Returns:
-        One line of ASCII without its newline.
+        One line of ASCII without its newline. What would make it longer than a record may be is
+        cut: a note of its length and SHA-256 stands in its place.
     """
     said: dict[str, Any] = {"at": moment(at_ns), "kind": kind, "source": source}
     if request:
@@ -87,8 +92,38 @@ def line(
     if account:
         said["account"] = account
     said["fields"] = dict(fields)
+    raw = _raw(said)
+    return raw if len(raw) <= MAX_LINE else _cut(said)
+
+
+def _raw(said: object) -> bytes:
     text = json.dumps(said, separators=(",", ":"), allow_nan=False)
     return text.replace("\x7f", "\\u007f").encode("ascii")
+
+
+def _cut(said: dict[str, Any]) -> bytes:
+    """Write what is too long: the longest fields first are cut, and all where they are too many."""
+    for name in _TEXTS:
+        if len(text := said.get(name, "")) > _KEPT:
+            said[name] = f"{text[:_KEPT]} {json.dumps(_note(_raw(text)))}"
+    fields, whole = said["fields"], _raw(said["fields"])
+    written = {name: _raw(value) for name, value in fields.items()}
+    room = MAX_LINE - len(_raw({**said, "fields": {}}))
+    size = len(whole)
+    for name in sorted(written, key=lambda name: len(written[name]), reverse=True):
+        if size <= room:
+            break
+        note = _note(written[name])
+        size += len(_raw(note)) - len(written[name])
+        fields[name] = note
+    if size > room:
+        said["fields"] = _note(whole)
+    return _raw(said)
+
+
+def _note(raw: bytes) -> dict[str, Any]:
+    """Say in the place of what was cut how long it was, as JSON, and its SHA-256."""
+    return {"cut": len(raw), "sha256": sha256(raw).hexdigest()}
 
 
 def read_line(raw: bytes) -> Record | None:

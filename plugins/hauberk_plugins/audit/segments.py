@@ -8,6 +8,8 @@ from typing import Final
 
 from attrs import frozen
 
+#: The longest record, in bytes without its newline: one is read into memory as a whole.
+MAX_LINE: Final = 1 << 20
 _NAME: Final = re.compile(r"([0-9]{15})\.jsonl\Z")
 
 

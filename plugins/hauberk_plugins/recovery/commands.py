@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from hauberk.cli import Answer, Options, UsageError, table
 from hauberk.command import Command, owner_of, started
@@ -92,16 +92,17 @@ def verify(  # noqa: D417
             installation's unless given.
     """
     who = VerifierKey.parse(key) if key else None
+    notes: list[str] = []
     with _recovery(options) as (recovery, _):
-        manifest, is_signed = recovery.verify(recovery.find(point), who)
-    document = {**_document(manifest), "ok": True, "signature": is_signed}
+        manifest, is_signed = recovery.verify(recovery.find(point, notes.append), who)
+    document = {**_document(manifest), "ok": True, "signature": is_signed, "notes": notes}
     told = f"{manifest.id}: {len(manifest.files)} files, as they were made"
     if not is_signed:
         told += (
             "\nNo key is known here, so nobody vouches for it: give --key, or see whether it opens "
             "with `hauberk recovery drill`."
         )
-    return Answer(document, told)
+    return Answer(document, "\n".join([told, *notes]))
 
 
 def drill(point: str = "latest", /, *, options: Options = _DEFAULTS) -> Answer:  # noqa: D417
@@ -116,17 +117,20 @@ def drill(point: str = "latest", /, *, options: Options = _DEFAULTS) -> Answer: 
     Args:
         point: Its name, the beginning of it, `latest`, or the path of a folder elsewhere.
     """
+    notes: list[str] = []
     with _recovery(options) as (recovery, _):
-        drilled = recovery.drill(recovery.find(point))
+        drilled = recovery.drill(recovery.find(point, notes.append))
     is_good = drilled.failed is None
     document = {
         **_document(drilled.manifest),
         "ok": is_good,
         "sealed_records": drilled.records,
         "checks": [asdict(check) for check in drilled.checks],
+        "notes": notes,
     }
     rows = [("sealed records", "ok", f"{drilled.records}, each opened")]
     rows += [(check.what, check.status, check.found) for check in drilled.checks]
+    rows += [("newer point", "warn", note) for note in notes]
     title = f"{drilled.manifest.id} {'opens' if is_good else 'does not stand'}"
     return Answer(
         document, lambda: table(title, ("what", "", "found"), rows), drilled.failed is None
@@ -164,6 +168,7 @@ def restore(  # noqa: D417
     if sum((bool(point), undo, finish)) != 1:
         raise UsageError("name a point (`hauberk recovery list`), or say --undo or --finish")
     _require(options)
+    notes: list[str] = []
 
     def announce(manifest: Manifest) -> None:
         _tell(options, "restore", {"point": manifest.id})
@@ -178,11 +183,12 @@ def restore(  # noqa: D417
             done = recovery.undo(announce)
         else:
             done = recovery.restore_from_point(
-                recovery.find(point),
+                recovery.find(point, notes.append),
                 accept_rollback=accept_rollback,
                 keep_config=keep_config,
                 announce=announce,
             )
+    done = evolve(done, notes=(*notes, *done.notes))
     fields = {"point": done.manifest.id, "before": done.before, "sessions_ended": done.sessions}
     _tell(options, "restored", fields)
     document = {**_document(done.manifest), "before": done.before,

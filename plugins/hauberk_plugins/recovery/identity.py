@@ -34,7 +34,12 @@ def signer(sealed: Store, random: Callable[[int], bytes]) -> Signer:
 
 def key_in(opened: Opened) -> VerifierKey | None:
     """Return the key of state that was opened; `None` where no point of it was ever made."""
-    record = opened.sealed(NAME).get(KEY)
+    return key_kept(opened.sealed(NAME))
+
+
+def key_kept(sealed: Store) -> VerifierKey | None:
+    """Return the key among the sealed records of the plugin; `None` where no point was made."""
+    record = sealed.get(KEY)
     return None if record is None else _signer_of(record.value).verifier
 
 

@@ -17,9 +17,17 @@ from hauberk.files import REAL, FileOperations, make_private_folder
 from hauberk_plugins.recovery.errors import NoSuchPoint, PointNotMade, RecoveryError
 from hauberk_plugins.recovery.identity import known_key, signer
 from hauberk_plugins.recovery.lock import alone, state_alone
-from hauberk_plugins.recovery.making import Source, clear_unfinished, identifier, make
+from hauberk_plugins.recovery.making import (
+    Source,
+    clear_unfinished,
+    drill_folder,
+    identifier,
+    make,
+    remove,
+)
 from hauberk_plugins.recovery.manifest import LeftOut, Manifest, is_id
 from hauberk_plugins.recovery.opening import open_copy
+from hauberk_plugins.recovery.ours import look
 from hauberk_plugins.recovery.point import Point, points
 from hauberk_plugins.recovery.restoring import Restoring, Wanted
 from hauberk_plugins.recovery.results import BEFORE, Created, Drilled, Listed, Restored
@@ -95,7 +103,7 @@ class IncidentRecovery:
             with self._folder_alone():
                 created = self._created(reason)
                 kept = self._keep if keep is None else keep
-                removed = self._pruned(kept, created.folder)
+                removed = self._pruned(kept, created)
             return evolve(created, removed=removed)
         except OSError as error:
             failed = error
@@ -109,23 +117,28 @@ class IncidentRecovery:
                 yield Listed(folder, Point.read(folder).manifest)
             except RecoveryError as error:
                 yield Listed(folder, None, error.problem)
+            except OSError as error:
+                yield Listed(folder, None, f"it cannot be read: {error.strerror}")
 
-    def find(self, name: str) -> Path:
+    def find(self, name: str, noted: Callable[[str], object] = lambda _: None) -> Path:
         """Return the folder of a point.
 
         Args:
             name: Its name, the beginning of it, or the path of a folder elsewhere; `latest` for the
-                newest that somebody made, and not a restore.
+                newest of this installation that somebody made, and not a restore.
+            noted: Told of each newer one that `latest` passes over, since it is broken.
 
         Raises:
             NoSuchPoint: There is none, or more than one.
         """
         if name and not is_id(name) and _is_folder(name):
             return Path(name)
-        known = list(points(self.folder))
-        found = [path for path in known if path.name.startswith(name)]
         if name == "latest":
-            found = [one.folder for one in self.points() if not one.is_before][-1:]
+            latest, notes = look(self.folder, known_key(self._around), self._files).latest()
+            for note in notes:
+                noted(note)
+            return latest
+        found = [path for path in points(self.folder) if path.name.startswith(name)]
         if len(found) == 1 and name:
             return found[0]
         # What was typed is not repeated: people type secrets in wrong places.
@@ -168,7 +181,7 @@ class IncidentRecovery:
 
     def _drilled(self, path: Path) -> Drilled:
         with self._folder_alone():
-            scratch = self.folder / f".drill-{self._random(4).hex()}"
+            scratch = drill_folder(self.folder, self._random)
             make_private_folder(scratch, files=self._files)
             try:
                 return open_copy(path, scratch, self._around, self._told, self._files)
@@ -213,12 +226,9 @@ class IncidentRecovery:
 
     def undo(self, announce: Callable[[Manifest], object] = lambda _: None) -> Restored:
         """Go back to what stood before the last restore; arguments and errors as there."""
-        for listed in reversed(list(self.points())):
-            if listed.is_before:
-                return self.restore_from_point(
-                    listed.folder, accept_rollback=True, announce=announce
-                )
-        raise NoSuchPoint(self.folder, "no restore left a point behind", "there is nothing to undo")
+        before, notes = look(self.folder, known_key(self._around), self._files).before()
+        done = self.restore_from_point(before, accept_rollback=True, announce=announce)
+        return evolve(done, notes=(*notes, *done.notes))
 
     def finish(self) -> str:
         """End a restore that was stopped in the middle.
@@ -262,15 +272,14 @@ class IncidentRecovery:
     def _before(self, manifest: Manifest) -> Created:
         return self._created(f"{BEFORE}{manifest.id}")
 
-    def _pruned(self, keep: int, made: Path) -> tuple[str, ...]:
-        known = list(points(self.folder))
-        more = max(len(known) - keep, 0) if keep else 0
-        old = [path for path in known[:more] if path != made]
+    def _pruned(self, keep: int, made: Created) -> tuple[str, ...]:
+        if not keep:
+            return ()
+        known = [point.folder for point in look(self.folder, made.key, self._files).ours]
+        more = max(len(known) - keep, 0)
+        old = [path for path in known[:more] if path != made.folder]
         for path in old:
-            # Its name first: what is removed by halves is no point.
-            gone = path.with_name(f".removed-{path.name}")
-            self._files.rename(path, gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            remove(path, self._files)
         return tuple(path.name for path in old)
 
     @contextmanager

@@ -6,7 +6,9 @@ Until the last step the folder has another name, so that there is a whole point 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -26,7 +28,7 @@ from hauberk.ports import BackedUp
 from hauberk_plugins.recovery import audited
 from hauberk_plugins.recovery.disk import copy, entries, make_folders, sync_folder
 from hauberk_plugins.recovery.errors import PointNotMade
-from hauberk_plugins.recovery.manifest import LeftOut, Manifest
+from hauberk_plugins.recovery.manifest import ID_FORM, LeftOut, Manifest
 from hauberk_plugins.recovery.point import MANIFEST
 from hauberk_plugins.recovery.signature import Signer
 
@@ -37,6 +39,12 @@ STATE: Final = "state"
 RING: Final = "keyring.json"
 STORE: Final = "store.sqlite"
 _MAKING: Final = ".making-"
+_REMOVED: Final = ".removed-"
+_DRILL: Final = ".drill-"
+_OURS: Final = re.compile(
+    rf"(?:{re.escape(_MAKING)}|{re.escape(_REMOVED)}){ID_FORM}"
+    rf"|{re.escape(_DRILL)}[0-9a-f]{{8}}"
+)
 _TRIES: Final = 5
 
 
@@ -120,11 +128,39 @@ def make(
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what those who were killed have left; call it while nobody else makes points."""
+    """Remove what those who were killed have left; call it while nobody else makes points.
+
+    Nothing else that stands there: the folder may be somebody's home, or a disk with snapshots.
+    """
     with suppress(FileNotFoundError):
         for path in list(folder.iterdir()):
-            if path.name.startswith("."):
+            if _OURS.fullmatch(path.name) and _is_own_folder(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def drill_folder(folder: Path, random: Callable[[int], bytes]) -> Path:
+    """Return where a drill copies to."""
+    return folder / f"{_DRILL}{random(4).hex()}"
+
+
+def remove(point: Path, files: FileOperations) -> None:
+    """Remove a point.
+
+    Raises:
+        OSError: It stands as it did.
+    """
+    # Its name first: what is removed by halves is no point.
+    gone = point.with_name(f"{_REMOVED}{point.name}")
+    files.rename(point, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 @contextmanager

@@ -13,7 +13,9 @@ FORMAT: Final = 1
 #: A longer one is none of ours.
 MAX_BYTES: Final = 16 << 20
 _HEADER: Final = "hauberk recovery point"
-_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")
+#: What names of points are like, as a regular expression.
+ID_FORM: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
+_ID: Final = re.compile(rf"{ID_FORM}\Z")
 _MADE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 _PART: Final = re.compile(r"[^/\x00-\x1f\x7f]{1,255}\Z")
 _HASH: Final = re.compile(r"[0-9a-f]{64}\Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -11,13 +12,16 @@ from attrs import field, frozen, validators
 import hauberk
 from hauberk.command import OK, WARN, Check, Command
 from hauberk.context import Context
-from hauberk.errors import ConfigError
+from hauberk.errors import ConfigError, HauberkError
+from hauberk.files import REAL
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath
 from hauberk.written import Written
+from hauberk_plugins.recovery.identity import key_kept
 from hauberk_plugins.recovery.incident_recovery import IncidentRecovery
 from hauberk_plugins.recovery.lock import InUse
 from hauberk_plugins.recovery.manifest import LeftOut
+from hauberk_plugins.recovery.ours import look
 from hauberk_plugins.recovery.surroundings import ByConfiguration
 from hauberk_plugins.recovery.swap import Swap
 
@@ -114,18 +118,25 @@ class RecoveryPlugin(Plugin):
     @hookimpl
     def on_doctor(self) -> Sequence[Check]:
         """Say how old the newest point is, and what of it cannot be lost with the state."""
-        folder = self.folder
-        listed = [one for one in self.recovery(Path("hauberk.yml")).points() if one.manifest]
-        if not listed:
-            return (Check("recovery points", WARN, f"none in {folder}", "hauberk recovery create"),)
-        newest = listed[-1].manifest
-        made = "" if newest is None else newest.made
-        checks = [Check("recovery points", OK, f"{len(listed)} in {folder}, the newest of {made}")]
+        folder = self.recovery(Path("hauberk.yml")).folder
+        key = None
+        with suppress(HauberkError):  # the store's own check says what is wrong with it
+            key = key_kept(self._context.sealed)
+        found = look(folder, key, REAL)
+        checks = [
+            Check("recovery point", WARN, f"{one.folder}: {one.problem}", "move it elsewhere")
+            for one in found.broken
+        ]
+        if not found.ours:
+            none = Check("recovery points", WARN, f"none in {folder}", "hauberk recovery create")
+            return (none, *checks)
+        said = f"{len(found.ours)} in {folder}, the newest of {found.ours[-1].manifest.made}"
+        checks.insert(0, Check("recovery points", OK, said))
         state = self._context.state_dir
         if state is not None and state.exists() and folder.stat().st_dev == state.stat().st_dev:
-            found = "they are on the disk that the state is on, and are lost with it"
+            where = "they are on the disk that the state is on, and are lost with it"
             remedy = "name a folder on another in `recovery.folder`, or copy them"
-            checks.append(Check("recovery folder", WARN, found, remedy))
+            checks.append(Check("recovery folder", WARN, where, remedy))
         return checks
 
     def tell(self, kind: str, fields: Mapping[str, Any]) -> None:

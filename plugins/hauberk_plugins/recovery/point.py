@@ -91,20 +91,38 @@ class Point:
             told: Told how many bytes were read, after each file.
             files: The operating system.
         """
+
+        def differs(entry: Entry, status: os.stat_result) -> str:
+            size, hashed = digest(self.folder / entry.name, files)
+            told(status.st_size)
+            changed = "" if hashed == entry.digest else "was changed"
+            return _wrong_size(entry, size) or changed
+
+        return list(self._compared(differs))
+
+    def check_shape(self) -> None:
+        """Check names and lengths of its files; none of them is read.
+
+        Raises:
+            PointAltered: They are not as the manifest says.
+            OSError: A folder cannot be listed.
+        """
+        for problem in self._compared(lambda entry, status: _wrong_size(entry, status.st_size)):
+            raise PointAltered(self.folder, problem)
+
+    def _compared(self, differs: Callable[[Entry, os.stat_result], str]) -> Iterator[str]:
         known = {entry.name: entry for entry in self.manifest.files}
         found = dict(walk(self.folder))
         found.pop(MANIFEST, None)
-        said = [f"{name} is missing" for name in known if name not in found]
+        yield from (f"{name} is missing" for name in known if name not in found)
         for name, status in found.items():
             entry = known.get(name)
             if not stat.S_ISREG(status.st_mode):
-                said.append(f"{name} is {_kind(status)}, and no regular file")
+                yield f"{name} is {_kind(status)}, and no regular file"
             elif entry is None:
-                said.append(f"{name} was added")
-            elif why := _differs(entry, self.folder / name, files):
-                said.append(f"{name} {why}")
-            told(status.st_size)
-        return said
+                yield f"{name} was added"
+            elif why := differs(entry, status):
+                yield f"{name} {why}"
 
     def verify(
         self,
@@ -173,11 +191,8 @@ def _note(path: Path, files: FileOperations) -> str:
         raise PointAltered(path, "it is no text: it was changed") from None
 
 
-def _differs(entry: Entry, path: Path, files: FileOperations) -> str:
-    size, hashed = digest(path, files)
-    if size != entry.size:
-        return f"has {size} bytes, and not {entry.size}"
-    return "" if hashed == entry.digest else "was changed"
+def _wrong_size(entry: Entry, size: int) -> str:
+    return "" if size == entry.size else f"has {size} bytes, and not {entry.size}"
 
 
 def _kind(status: os.stat_result) -> str:

@@ -15,6 +15,11 @@ from hauberk_plugins.recovery.signature import VerifierKey
 BEFORE: Final = "before restoring "
 
 
+def is_before(manifest: Manifest) -> bool:
+    """Whether a restore made a point, of what stood before."""
+    return manifest.reason.startswith(BEFORE)
+
+
 @frozen
 class Created:
     """A point that was made.
@@ -45,11 +50,6 @@ class Listed:
     folder: Path
     manifest: Manifest | None
     problem: str = ""
-
-    @property
-    def is_before(self) -> bool:
-        """Whether a restore made it, of what stood before."""
-        return self.manifest is not None and self.manifest.reason.startswith(BEFORE)
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import pytest
 
 from hauberk.secret import Secret
 from hauberk.testing.ports import MemoryStore
+from hauberk_plugins.audit.disk import Disk
 from hauberk_plugins.audit.errors import AuditDamaged, AuditUnwritable
 from hauberk_plugins.audit.examine import examine, lines
 from hauberk_plugins.audit.findings import What
@@ -239,3 +241,98 @@ def test_what_waits_is_bounded_in_bytes_too(tmp_path, book):
             logger.log_later(b"x")
         logger.flush()
         logger.log_later(said(1))
+
+
+def without_a_checkpoint(tmp_path, book):
+    """A log whose process was killed before it made one."""
+    logger = AuditLogger(tmp_path / "audit", book, lambda: NOW)
+    logger.log(said(1))
+    logger._log.close()
+
+
+def examined(tmp_path, book, witnesses=()):
+    """As `judged`, by whoever has what is remembered too."""
+    first, remembered = book.signer(0).verifier, book.remembered()
+    return examine(tmp_path / "audit", first, witnesses, remembered)
+
+
+def test_a_log_killed_before_its_first_checkpoint_is_no_finding_but_a_doubt(tmp_path, book):
+    without_a_checkpoint(tmp_path, book)
+    verified = examined(tmp_path, book)
+    assert verified.is_good
+    assert (verified.size, verified.vouched) == (2, 0)
+    assert "none is remembered" in verified.cannot_exclude[-1]
+    (finding,) = judged(tmp_path, book).findings
+    assert "or this is a copy from before the first" in finding.text, "who has a copy cannot know"
+
+
+def test_a_checkpoint_that_a_witness_or_another_epoch_tells_of_was_removed(tmp_path, book, store):
+    with opened(tmp_path, book):
+        pass
+    path = tmp_path / "audit" / "checkpoint"
+    note = path.read_text()
+    path.unlink()
+    (finding,) = examined(tmp_path, book).findings
+    assert finding.text.endswith("it was removed")
+    store.delete("newest")
+    assert examined(tmp_path, book).is_good
+    (finding,) = examined(tmp_path, book, [note]).findings
+    assert finding.text.endswith("it was removed")
+
+
+def test_another_epoch_tells_that_a_checkpoint_was_made(tmp_path, book, store):
+    with opened(tmp_path, book) as logger:
+        logger.rotate_key()
+    (tmp_path / "audit" / "checkpoint").unlink()
+    store.delete("newest")
+    (finding,) = examined(tmp_path, book).findings
+    assert finding.text.endswith("it was removed")
+
+
+@pytest.mark.parametrize("spoil", ["folder", "link", "long"])
+def test_what_is_no_checkpoint_is_a_finding(tmp_path, book, spoil):
+    with opened(tmp_path, book):
+        pass
+    path = tmp_path / "audit" / "checkpoint"
+    path.unlink()
+    if spoil == "folder":
+        path.mkdir()
+    elif spoil == "link":
+        path.symlink_to("lock")
+    else:
+        path.write_bytes(b"x" * 1_000_000)
+    found = examined(tmp_path, book).findings
+    assert found[0].text == "the checkpoint: it is no note: it was changed"
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """A mount where nothing can be written."""
+
+    def refusing(path, flags, *rest, **more):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return open_(path, flags, *rest, **more)
+
+    open_ = os.open
+    monkeypatch.setattr(Disk, "open", staticmethod(refusing))
+    monkeypatch.setattr("hauberk_plugins.audit.examine.os.open", refusing)
+
+
+def test_evidence_that_cannot_be_written_is_verified(tmp_path, book, request):
+    with opened(tmp_path, book) as logger:
+        logger.log(said(1))
+    request.getfixturevalue("read_only")
+    assert examined(tmp_path, book).is_good
+
+
+def test_a_copy_that_others_may_read_is_verified_and_nothing_in_it_is_touched(tmp_path, book):
+    with opened(tmp_path, book) as logger:
+        logger.log(said(1))
+    folder = tmp_path / "audit"
+    (folder / ".checkpoint.tmp-left").write_bytes(b"of a writer that was killed")
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    before = sorted(path.name for path in folder.iterdir())
+    assert examined(tmp_path, book).is_good
+    assert sorted(path.name for path in folder.iterdir()) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import shutil
 from base64 import b64encode
 from contextlib import contextmanager
@@ -362,3 +363,22 @@ def test_a_process_that_hangs_with_the_lock_hangs_nobody_else(config, disk, monk
             incident = guard.report("gone mad", Severity.CRITICAL)
             assert (incident.is_contained, len(told)) == (True, 1)
     assert {"request.denied", "incident.reported"} <= set(kinds(path)), "recorded when it can be"
+
+
+def test_a_log_on_a_read_only_mount_is_verified_and_proved(config, capsys, monkeypatch):
+    path = config()
+    with opened(path) as guard:
+        guard.clear(ORDER)
+
+    def refusing(name, flags, *rest):
+        if "audit" in str(name) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return os.open(name, flags, *rest)
+
+    before = kinds(path)
+    monkeypatch.setattr(Disk, "open", staticmethod(refusing))
+    assert main(["audit", "verify", "--config", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["audit", "export", "--proof", "1", "--config", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["index"] == 1
+    assert kinds(path) == before

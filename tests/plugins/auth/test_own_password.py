@@ -110,7 +110,7 @@ def test_where_a_plugin_of_others_decides_it_is_asked_about_another_users(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        "hauberk.cli.access.check_access", lambda *words: asked.append(words) or "root"
+        "hauberk.cli.access.check_access", lambda *words, **_: asked.append(words) or "root"
     )
     assert alice.piped("user passwd root", f"{OTHER}\n").status == 0
     assert asked == [("user.write", CONFIG)]

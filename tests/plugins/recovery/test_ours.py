@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -180,7 +181,15 @@ def torn(folder: Path) -> None:
     (folder / "manifest").write_text("torn")
 
 
-@pytest.mark.parametrize("harm", [lost, added, cut_off, torn])
+def behind_a_link(folder: Path) -> None:
+    """Whole, and in a folder of others that keeps the name, such as a mirror."""
+    away = folder.parents[1] / "mirror"
+    away.mkdir()
+    folder.rename(away / folder.name)
+    folder.symlink_to(away / folder.name)
+
+
+@pytest.mark.parametrize("harm", [lost, added, cut_off, torn, behind_a_link])
 def test_a_point_that_was_harmed_is_kept_and_takes_no_others_place(
     here: Installation, harm: Callable[[Path], None]
 ) -> None:
@@ -195,6 +204,28 @@ def test_a_point_that_was_harmed_is_kept_and_takes_no_others_place(
     made = [here.recovery(keep=2).create_recovery_point() for _ in range(2)]
     assert [one.removed for one in made] == [(), (good.manifest.id,)]
     assert tree(bad.folder) == was
+
+
+def test_a_point_on_a_bad_sector_is_kept_and_hides_no_other(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [here.recovery().create_recovery_point() for _ in range(3)]
+    read = Path.read_bytes
+
+    def unreadable(self: Path) -> bytes:
+        if self == made[2].folder / "manifest":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    notes: list[str] = []
+    assert here.recovery().find("latest", notes.append) == made[1].folder
+    assert notes == [f"{made[2].folder}: passed over, it cannot be read: Input/output error"]
+    listed = list(here.recovery().points())
+    assert [one.problem for one in listed] == ["", "", "it cannot be read: Input/output error"]
+    last = here.recovery(keep=1).create_recovery_point()
+    assert last.removed == (made[0].manifest.id, made[1].manifest.id)
+    assert made[2].folder.exists()
 
 
 def test_where_none_is_whole_the_one_that_is_not_says_why(

@@ -217,7 +217,7 @@ def test_a_broken_newer_point_is_passed_over_and_named(world: World) -> None:
     broken = world.points / "20990101T000000Z-00000001"
     broken.mkdir(mode=0o700)
     said = f"{broken.name}: passed over, there is no manifest"
-    for words in (("verify",), ("drill",), ("restore", "latest")):
+    for words in (("verify",), ("drill",), ("restore", "latest", "--accept-rollback")):
         document = world.json(*words)
         assert document["id"] == made["id"]
         (note,) = document["notes"]
@@ -396,6 +396,17 @@ def test_doctor_says_whether_there_is_a_point(world: World) -> None:
     out = world.run("doctor").out
     assert "recovery points" in out
     assert "on the disk that the state is on" in out
+
+
+def test_doctor_takes_no_broken_point_for_the_newest(world: World) -> None:
+    broken = world.points / "20990101T000000Z-00000001"
+    made = Path(world.json("create")["folder"])
+    broken.mkdir(mode=0o700)
+    out = " ".join(world.run("doctor").out.split())
+    assert f"{broken.name}: " in out
+    assert "there is no manifest" in out
+    shutil.rmtree(made)
+    assert "hauberk recovery create" in world.run("doctor").out
 
 
 def test_nobody_else_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
