@@ -184,7 +184,7 @@ class Responses:
             if known is None or known.resolution or known.sameness != incident.sameness:
                 self._remember(incident)
                 return incident
-            again = evolve(known, count=known.count + 1)
+            again = evolve(known.again(incident.details_json), count=known.count + 1)
             self._remember(again)
             if book is not None and not asked(book, "is_standing", again, default=False):
                 self._told_again.add(again.id)
@@ -209,8 +209,14 @@ class Responses:
             if incident.count > 1:  # what others did the first time still stands
                 fresh = {outcome.plugin for outcome in outcomes}
                 outcomes += tuple(o for o in was.outcomes if o.plugin not in fresh)
-            count = max(was.count, incident.count)
-            kept = evolve(incident, resolution=was.resolution, outcomes=outcomes, count=count)
+            newest = incident if incident.count >= was.count else was
+            kept = evolve(
+                incident,
+                resolution=was.resolution,
+                outcomes=outcomes,
+                count=newest.count,
+                repeats=newest.repeats,
+            )
             self._remember(kept)
             return kept
 

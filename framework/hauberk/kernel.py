@@ -24,6 +24,7 @@ from hauberk.lifecycle import Crew
 from hauberk.plan import Plan
 from hauberk.ports import Clock
 from hauberk.process import StatusTeller, Watchdog, refuse_after_fork
+from hauberk.recording import Recording
 from hauberk.records import Event, Incident, Severity, to_json
 from hauberk.registry import FIRST, Impl
 from hauberk.request import Request
@@ -67,6 +68,7 @@ class Kernel:
         self.waking = Waking(clock)
         self.responses = Responses(0.0, 0)
         self.errands = Errands(self)
+        self.recording = Recording()
         self.engines = Engines(self)
         self.watch = Watch(clock.monotonic_ns, 0, 0)
         self._limit(plan.settings.limits)
@@ -142,6 +144,7 @@ class Kernel:
                 self._teller.stop()
                 self.take_status_away()
             self.errands.close()
+            self.recording.close()
             self.crew.stop()
 
     def publish_counts(self) -> None:
@@ -268,7 +271,7 @@ class Kernel:
             return incident
         contained = self._contained(incident)
         # Once more then, for required responders that were not in place yet.
-        self.queue(lambda: self.respond(self._contained(contained)))
+        self.queue(lambda: self.respond(self._contained(contained, times=0)))
         return contained
 
     def incident(
@@ -284,8 +287,8 @@ class Kernel:
         incident_id = f"inc-{self.id_prefix}-{next(self.ids):x}"
         now = self.clock.wall_ns()
         source = frames.attributed(source)
-        json = to_json(details, masks_names=True)
-        incident = Incident(incident_id, title, severity, source, now, json)
+        told = to_json(details, masks_names=True)
+        incident = Incident(incident_id, title, severity, source, now, told)
         return self.responses.folded(incident, self.book)
 
     @property
@@ -319,7 +322,7 @@ class Kernel:
         frames.refuse_inside("report")
         return self._contained(incident)
 
-    def _contained(self, incident: Incident) -> Incident:
+    def _contained(self, incident: Incident, times: int = 1) -> Incident:
         def stop() -> None:
             if incident.severity >= Severity.HIGH:
                 self.recheck()
@@ -332,7 +335,7 @@ class Kernel:
             stop()
         contained = all(o.ok for o in outcomes) or incident.severity < Severity.HIGH
         incident = evolve(incident, outcomes=tuple(outcomes), is_contained=contained)
-        asked(self.book, "keep", self.responses.keep(incident), 1)
+        asked(self.book, "keep", self.responses.keep(incident), times)
         return incident
 
     def respond(self, incident: Incident) -> Incident:
@@ -344,11 +347,13 @@ class Kernel:
         """
         interrupts = Interrupts()
         if not self.responses.is_told(incident):
-            fields = {"incident": incident.id, "count": incident.count}
-            self.record(self.event(incident.source, "incident.repeated", fields))
+            fields: dict[str, Any] = {"incident": incident.id, "count": incident.count}
+            if incident.latest != incident.details:
+                fields["details"] = incident.latest
+            self._record_of(incident, "incident.repeated", fields)
             return self.responses.keep(incident)
         with interrupts:
-            self.record(self.event(incident.source, "incident.reported", incident.told()))
+            self._record_of(incident, "incident.reported", incident.told())
         started = self.responses.launch(incident, self.snapshot)
         started += (begun := self.errands.begun(incident.id))
         outcomes = (*incident.outcomes, *self.responses.collect(started))
@@ -356,11 +361,19 @@ class Kernel:
         asked(self.book, "keep", incident, 0)
         self.errands.await_late(incident.id, begun)
         with interrupts:
-            self.record(self.event(incident.source, "incident.handled", incident.told()))
+            self._record_of(incident, "incident.handled", incident.told())
         interrupts.raise_first()
         if any(outcome.did == INTERRUPTED for outcome in outcomes):
             raise KeyboardInterrupt
         return incident
+
+    def _record_of(self, incident: Incident, kind: str, fields: Mapping[str, Any]) -> None:
+        """Record something about an incident; of what stops trading, others hear all the same."""
+        event = self.event(incident.source, kind, fields)
+        if incident.severity < Severity.HIGH:
+            self.record(event)
+        else:
+            self.recording.run(lambda: self.record(event))
 
     def resolve(self, source: str, incident_id: str, resolution: str) -> Incident:
         """Mark an incident as resolved."""

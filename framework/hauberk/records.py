@@ -21,6 +21,9 @@ from hauberk.secret import HIDDEN, Secret
 MAX_DEPTH: Final = 20
 MAX_DETAILS: Final = 10_000
 MAX_BITS: Final = 4_096
+#: Of how many repeats an incident keeps the details, and how long they may be together.
+_MAX_REPEATS: Final = 5
+_MAX_REPEATED: Final = 16_384
 #: Names under which credentials stand; of values nobody can tell.
 _CREDENTIAL: Final = re.compile(
     r"(?i)secret|passw(?:or)?d|passphrase|token|signature|authorization|cookie|mnemonic"
@@ -143,6 +146,18 @@ class Outcome:
         return None
 
 
+def _last_few(details: Any) -> Any:
+    """Return the last, and those before it that there is room for; what is no text, as it is."""
+    if type(details) not in {tuple, list} or {*map(type, details)} - {str}:
+        return details
+    kept: list[str] = []
+    for one in reversed(details):
+        if kept and (len(kept) == _MAX_REPEATS or sum(map(len, kept)) + len(one) > _MAX_REPEATED):
+            break
+        kept.insert(0, one)
+    return tuple(kept)
+
+
 @frozen
 class Incident:
     """Something wrong that somebody must know about.
@@ -158,6 +173,8 @@ class Incident:
         resolution: Empty while it is open.
         count: How often it was reported while it was open; stamped by the kernel.
         is_contained: Whether every required responder has acted; stamped by the kernel.
+        repeats: Details of the last few reports after the first, the latest last, each a JSON
+            object as `details_json`; what is the same stands once.
     """
 
     id: str
@@ -170,6 +187,7 @@ class Incident:
     resolution: str = ""
     count: int = field(default=1, kw_only=True)
     is_contained: bool = field(default=False, kw_only=True)
+    repeats: tuple[str, ...] = field(default=(), kw_only=True, converter=_last_few)
 
     def __attrs_post_init__(self) -> None:
         texts = (self.id, self.title, self.source, self.details_json, self.resolution)
@@ -181,11 +199,18 @@ class Incident:
             raise InvalidValue("Incident: severity must be a Severity and at_ns an int")
         if type(self.outcomes) is not tuple or {*map(type, self.outcomes)} - {Outcome}:
             raise InvalidValue("Incident: outcomes must be a tuple of Outcome")
+        if type(self.repeats) is not tuple or {*map(type, self.repeats)} - {str}:
+            raise InvalidValue("Incident: repeats must be a tuple of text")
 
     @property
     def details(self) -> dict[str, Any]:
         """A fresh copy of the details."""
         return dict(json.loads(self.details_json))
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        """A fresh copy of the details of the last report."""
+        return dict(json.loads(self.repeats[-1] if self.repeats else self.details_json))
 
     @property
     def state(self) -> str:
@@ -199,6 +224,11 @@ class Incident:
         """What reports of the same have in common while it is open: who, what, how bad."""
         return self.source, self.title, self.severity
 
+    def again(self, *details_json: str) -> Incident:
+        """Return it with the details of later reports, the latest last."""
+        before = (one for one in self.repeats if one not in details_json)
+        return evolve(self, repeats=(*before, *details_json))
+
     def told(self) -> dict[str, Any]:
         """Everything about it, as a JSON-able mapping."""
         return {
@@ -209,6 +239,7 @@ class Incident:
             "count": self.count,
             "source": self.source,
             "details": self.details,
+            "repeats": [json.loads(one) for one in self.repeats],
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
             "resolution": self.resolution,
         }

@@ -412,6 +412,7 @@ def test_severities_are_ordered_and_say_their_names() -> None:
         (INCIDENT, {"id": 1}), (INCIDENT, {"title": ["x"]}), (INCIDENT, {"title": MyText("x")}),
         (INCIDENT, {"severity": 4}), (INCIDENT, {"severity": "HIGH"}), (INCIDENT, {"source": None}),
         (INCIDENT, {"at_ns": 1.5}), (INCIDENT, {"at_ns": True}), (INCIDENT, {"details_json": {}}),
+        (INCIDENT, {"repeats": ("{}", 1)}), (INCIDENT, {"repeats": "{}"}),
         (INCIDENT, {"outcomes": [OUTCOME]}), (INCIDENT, {"outcomes": ("halted",)}),
         (INCIDENT, {"resolution": None}),
         (EVENT, {"kind": None}), (EVENT, {"kind": MyText("request.left")}), (EVENT, {"at_ns": "5"}),
@@ -450,7 +451,7 @@ def test_an_incident_is_told_with_everything_and_as_json() -> None:
     assert json.loads(json.dumps(told)) == {
         "incident": "inc-1", "title": "keys stolen", "severity": "HIGH", "source": "bot",
         "state": "resolved", "count": 1,
-        "details": {"k": [1]}, "resolution": "rotated",
+        "details": {"k": [1]}, "repeats": [], "resolution": "rotated",
         "outcomes": [{"did": "halted", "ok": True, "plugin": "", "took_ns": 0}],
     }  # fmt: skip
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
+
 from hauberk.cli import Answer, Options, table
 from hauberk.command import Command, started, whole
 from hauberk.errors import InvalidValue
@@ -14,6 +16,7 @@ from hauberk.records import Severity
 from hauberk.spelling import nearest
 from hauberk_plugins.killswitch.handler import IncidentHandler
 from hauberk_plugins.killswitch.incident_record import Kept
+from hauberk_plugins.killswitch.reach import ensured
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +41,7 @@ def report(  # noqa: D417 - what every command takes describes itself
     process, until `hauberk resume`. LOW and MEDIUM stop nothing. The same
     again, while it is open, is counted and not told again.
 
-    Exits 1 if what must act did not.
+    Exits 1 if what must act did not, or if nothing outside this command stops.
 
     For example:
         hauberk incident report "key seen in a paste" --severity CRITICAL
@@ -54,6 +57,8 @@ def report(  # noqa: D417 - what every command takes describes itself
     details = {"by": who, **dict(map(_pair, detail))}
     with whole(options.config) as running:
         incident = running.guard.kernel.report("hauberk", title, _severity(severity), details)
+        reach = ensured(running, incident)
+    incident = evolve(incident, outcomes=(*incident.outcomes, *reach.outcomes))
     rows = [(one.plugin, "done" if one.ok else "failed", one.did) for one in incident.outcomes]
 
     def drawn() -> RenderableType:
@@ -62,7 +67,7 @@ def report(  # noqa: D417 - what every command takes describes itself
         )
         return table(head, ("responder", "", "did"), rows)
 
-    return Answer(incident.told(), drawn, ok=incident.is_contained)
+    return Answer(incident.told(), drawn, ok=incident.is_contained and not reach.problem)
 
 
 def list_incidents(  # noqa: D417
@@ -123,6 +128,7 @@ def show(incident_id: str, /, *, options: Options = _DEFAULTS) -> Answer:  # noq
         rows += [("reported by", incident.source), ("count", str(incident.count))]
         rows += [("first", _moment(incident.at_ns)), ("last", _moment(kept.last_ns))]
         rows += [(f"detail {name}", _text(value)) for name, value in incident.details.items()]
+        rows += [("again", _text(one)) for one in document["repeats"]]
         rows += [
             (one.plugin, f"{one.did} ({'done' if one.ok else 'failed'}, {one.took_ns / 1e9:.3f} s)")
             for one in incident.outcomes

@@ -57,8 +57,14 @@ class Kept:
         if other.id != mine.id or times:  # what others did the first time still stands
             fresh = {outcome.plugin for outcome in outcomes}
             outcomes += tuple(one for one in mine.outcomes if one.plugin not in fresh)
+        told = other.repeats
+        if other.id not in self.ids:  # what was the first there is a later one here
+            told = (other.details_json, *told)
         incident = evolve(
-            mine, count=mine.count + times, outcomes=outcomes, is_contained=other.is_contained
+            mine.again(*told),
+            count=mine.count + times,
+            outcomes=outcomes,
+            is_contained=other.is_contained,
         )
         last_ns = now_ns if times else self.last_ns
         resolved_ns = self.resolved_ns if mine.resolution else 0
@@ -90,7 +96,7 @@ class Kept:
             incident["severity"] = Severity[incident["severity"]]
             incident["outcomes"] = tuple(Outcome(**one) for one in incident["outcomes"])
             kept = cls(Incident(**incident), **found)
-            kept.incident.details  # noqa: B018 - parsed
+            kept.incident.told()  # parsed
             numbers = (kept.last_ns, kept.resolved_ns)
             if {type(one) for one in numbers} != {int} or not all(
                 type(one) is str for one in kept.also

@@ -136,7 +136,7 @@ class MonitorPlugin(Plugin):
         else:
             alerts = self.monitor.observe(event, clock.monotonic_ns())
         for alert in alerts:
-            self._context.report(alert.rule.title, alert.rule.severity, alert.details)
+            self._context.report(alert.title, alert.rule.severity, alert.details)
 
 
 def _listed(value: object) -> list[object]:

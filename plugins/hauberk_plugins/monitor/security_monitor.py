@@ -14,8 +14,14 @@ from hauberk.records import Event
 from hauberk_plugins.monitor.counters import MAX_KEYS, Counters
 from hauberk_plugins.monitor.rule import Counting, Per, Rule, has_fields, is_of_kind
 
-#: An episode ends when the count has fallen to this part of the threshold.
+#: An episode ends when the count, before an event is added, has fallen below this part of the
+#: threshold. Where one event is an alert, half of one says nothing: it ends after a quiet window.
 _OVER: Final = 0.5
+#: Keys of a rule that have an incident of their own within an hour; of more, all share one:
+#: whoever comes from everywhere must not fill the book of incidents.
+_NAMED: Final = 100
+_NAMED_WINDOW_NS: Final = 3_600_000_000_000
+_OTHERS: Final = "others"
 _USER: Final = ("user", "by", "who")
 _MAX_KEY: Final = 128
 _MAX_SOURCES: Final = 100
@@ -29,11 +35,20 @@ class Alert:
         rule: Which.
         key: For whom: an account, a user, a source; empty for all.
         count: How many, or what share in percent.
+        is_named: Whether the key has an incident of its own.
     """
 
     rule: Rule
     key: str
     count: float
+    is_named: bool = True
+
+    @property
+    def title(self) -> str:
+        """Of the incident; it names for whom, so that another is another incident."""
+        if self.rule.per is Per.ALL:
+            return self.rule.title
+        return f"{self.rule.title}: {self.key if self.is_named else _OTHERS}"
 
     @property
     def details(self) -> dict[str, Any]:
@@ -50,11 +65,13 @@ class _Watched:
     def __init__(self, rule: Rule, max_keys: int) -> None:
         self.rule = rule
         self.max_keys = max_keys
-        window_ns = int(rule.window_s * 1e9)
-        self.counts = Counters(window_ns, max_keys)
-        self.among = Counters(window_ns, max_keys)
-        #: Keys of whom it was told, until their episode is over; as bounded as the counts.
-        self.alerting: OrderedDict[str, None] = OrderedDict()
+        self.window_ns = int(rule.window_s * 1e9)
+        self.counts = Counters(self.window_ns, max_keys)
+        self.among = Counters(self.window_ns, max_keys)
+        self.named = Counters(_NAMED_WINDOW_NS, 1)
+        #: Of keys of whom it was told, until their episode is over, when they last matched; as
+        #: bounded as the counts.
+        self.alerting: OrderedDict[str, int] = OrderedDict()
         #: Of each user, from where he has come.
         self.seen: OrderedDict[str, set[str]] = OrderedDict()
 
@@ -62,14 +79,16 @@ class _Watched:
         return {
             "counts": self.counts.dump(),
             "among": self.among.dump(),
-            "alerting": list(self.alerting),
+            "named": self.named.dump(),
+            "alerting": [[key, at_ns] for key, at_ns in self.alerting.items()],
             "seen": {user: sorted(sources) for user, sources in self.seen.items()},
         }
 
     def load(self, kept: Mapping[str, Any]) -> None:
         self.counts.load(kept["counts"])
         self.among.load(kept["among"])
-        self.alerting = OrderedDict.fromkeys(kept["alerting"])
+        self.named.load(kept["named"])
+        self.alerting = OrderedDict((str(key), int(at_ns)) for key, at_ns in kept["alerting"])
         self.seen = OrderedDict((user, set(sources)) for user, sources in kept["seen"].items())
 
     def take(self, event: Event, fields: Mapping[str, Any], now_ns: int) -> Alert | None:
@@ -81,31 +100,42 @@ class _Watched:
         key = _key(rule.per, event, fields)
         if key is None:
             return None
-        count = self._count(key, fields, now_ns)
-        if key in self.alerting:
-            if count < rule.threshold * _OVER:
-                del self.alerting[key]
+        if rule.counts is Counting.UNSEEN and not self._is_unseen(fields):
             return None
+        count = self._count(key, fields, now_ns)
+        if (last_ns := self.alerting.get(key)) is not None:
+            if not self._is_over(count, last_ns, now_ns):
+                self.alerting[key] = now_ns
+                return None
+            del self.alerting[key]
         if count < rule.threshold:
             return None
-        self.alerting[key] = None
+        self.alerting[key] = now_ns
         if len(self.alerting) > self.max_keys:
             self.alerting.popitem(last=False)
-        return Alert(rule, key, count)
+        return Alert(rule, key, count, self.named.add("", now_ns) <= _NAMED)
 
     def _count(self, key: str, fields: Mapping[str, Any], now_ns: int) -> float:
         rule = self.rule
-        if rule.counts is Counting.EVENTS:
+        if rule.counts is not Counting.SHARE:
             return self.counts.add(key, now_ns)
-        if rule.counts is Counting.SHARE:
-            part = self.counts.add(key, now_ns, float(has_fields(fields, rule.of)))
-            whole = self.among.add(key, now_ns)
-            return 100 * part / whole if whole >= rule.least else 0.0
-        # The first source of a user that was never seen says nothing.
-        return self.counts.add(key, now_ns, float(self._is_unseen(fields)))
+        part = self.counts.add(key, now_ns, float(has_fields(fields, rule.of)))
+        whole = self.among.add(key, now_ns)
+        return 100 * part / whole if whole >= rule.least else 0.0
+
+    def _is_over(self, count: float, last_ns: int, now_ns: int) -> bool:
+        """Whether an episode had ended before the event by which the count is what it is."""
+        if self.rule.counts is Counting.SHARE:
+            return count < self.rule.threshold * _OVER
+        if self.rule.threshold == 1:
+            return now_ns - last_ns >= self.window_ns
+        return count - 1 < self.rule.threshold * _OVER
 
     def _is_unseen(self, fields: Mapping[str, Any]) -> bool:
-        """Whether a user who was seen before comes from where he never did."""
+        """Whether a user who was seen before comes from where he never did.
+
+        The first source of a user that was never seen says nothing.
+        """
         user, source = _user(fields) or "", _text(fields.get("source"))
         sources = self.seen.get(user)
         if sources is None:

@@ -119,6 +119,7 @@ def start(folder: Path) -> Callable[..., EncryptionPlugin]:
                 state_dir=state,
                 accounts={},
                 clock=SimpleNamespace(wall_ns=lambda: 1_700_000_000 * 10**9),
+                emit=lambda kind, fields: None,
                 predecessor=before,
             )
         )

@@ -100,7 +100,7 @@ def test_without_a_state_folder_there_is_nothing_to_keep_keys_in(
     with pytest.raises(MisuseError, match="no state folder"):
         plugin.encryption.seal("a", "b", b"1")
     with pytest.raises(MisuseError, match="no state folder"):
-        plugin.rewrap(Given(Secret(KEY)))
+        plugin.rewrap(Given(Secret(KEY)), "alice")
     assert plugin.on_doctor() == ()
 
 
@@ -146,7 +146,7 @@ def test_a_view_that_somebody_keeps_goes_by_the_section_of_the_last_reload(
     kept = plugin.encryption.scoped("bot")
     sealed = kept.seal("x", b"value")
     elsewhere = start(key="file:wrapping.key")
-    elsewhere.rewrap(other)
+    elsewhere.rewrap(other, "alice")
     elsewhere.encryption.rotate()
     with pytest.raises(WrongKey):
         kept.seal("x", b"value")

@@ -93,6 +93,29 @@ def test_the_same_of_several_processes_is_one_with_a_count(
     assert found.last_ns == clock.wall_ns()
 
 
+def test_what_each_process_says_of_the_same_is_kept_the_latest_last(
+    handler: IncidentHandler,
+) -> None:
+    def said(name: str, count: int, first: str, *others: str) -> Incident:
+        one = evolve(incident(name, "leak"), count=count, details_json=f'{{"order": "{first}"}}')
+        return one.again(*(f'{{"order": "{other}"}}' for other in others))
+
+    handler.keep(said("i-1", 1, "A"))
+    handler.keep(said("i-2", 1, "B"))
+    handler.keep(said("i-2", 2, "B", "C"))
+    handler.keep(said("i-1", 2, "A", "D"))
+    handler.keep(said("i-1", 2, "A", "D"), 0)
+    found = handler.get("i-1").incident
+    assert (found.details, found.count) == ({"order": "A"}, 4)
+    assert found.told()["repeats"] == [{"order": order} for order in "BCD"]
+
+
+def test_a_record_from_before_repeats_were_kept_is_read(handler: IncidentHandler) -> None:
+    record = handler.keep(incident("i-1")).to_bytes().replace(b', "repeats": []', b"")
+    assert b"repeats" not in record
+    assert Kept.from_bytes(record).incident.repeats == ()
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -48,7 +48,17 @@ def test_a_withdrawal_that_was_denied_restricts_the_account(opened):
     guard = opened()
     with pytest.raises(Denied):
         guard.clear(OUT)
-    assert reported(guard) == [("Funds or rights were to be moved", Severity.HIGH)]
+    assert reported(guard) == [("Funds or rights were to be moved: main", Severity.HIGH)]
+
+
+def test_what_another_account_does_is_another_incident_and_everybody_hears_of_it(opened):
+    guard, told = opened(), []
+    guard.on_incident(lambda incident: told.append(incident.details["account"]))
+    for account in ("main", "bait", "main"):
+        with pytest.raises(Denied):
+            guard.clear(Request("POST", OUT.url, OUT.params, account=account))
+    assert told == ["main", "bait"]
+    assert [one.details["account"] for one in guard.incidents] == ["main", "bait"]
 
 
 def test_a_canary_halts_everything(opened):
@@ -66,7 +76,7 @@ def test_a_key_that_the_exchange_does_not_know_is_reported_once(opened):
         cleared = guard.clear(READ)
         guard.settle(cleared, Response(401, body=b'{"code":-2015}'))
     titles = [title for title, _ in reported(guard)]
-    assert titles == ["The exchange does not know a key any more"]
+    assert titles == ["The exchange does not know a key any more: main"]
 
 
 def test_rules_of_the_configuration_are_added_and_replaced_and_left_out(opened):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +73,10 @@ def alarming(rule, episode):
         yield event(rule.on[0].replace("*", "x"), account, user="u", **fields | {"source": source})
 
 
-@pytest.mark.parametrize("rule", [*RULES, canary("main")], ids=lambda rule: rule.name)
+TWO = Rule("two", "Two of them", ("k",), 2)
+
+
+@pytest.mark.parametrize("rule", [*RULES, canary("main"), TWO], ids=lambda rule: rule.name)
 def test_what_was_told_once_is_told_again_when_it_begins_again(rule):
     monitor, quiet_ns = SecurityMonitor([rule]), int(rule.window_s * 3 * S)
     if rule.counts is Counting.UNSEEN:
@@ -107,6 +111,27 @@ def test_each_source_counts_for_itself():
     assert alerts(monitor, events) == []
     assert alerts(monitor, [(20, event(source="s1"))]) == ["s1"]
     assert alerts(monitor, [(21, event()), (22, event(source=7))]) == [], "nobody"
+
+
+def test_each_key_has_an_incident_of_its_own_and_whoever_comes_from_everywhere_has_one():
+    monitor, hour = SecurityMonitor([evolve(FAILED, threshold=1)]), 3_600 * S
+
+    def title(n, now):
+        (alert,) = monitor.observe(event(source=f"s{n}"), now)
+        assert alert.details["source"] == f"s{n}"
+        return alert.title
+
+    titles = [title(n, n) for n in range(1_000)]
+    assert titles[:2] == ["Failed logins: s0", "Failed logins: s1"]
+    assert len(set(titles)) == 101
+    assert titles[-1] == "Failed logins: others"
+    assert title(1_000, 3 * hour) == "Failed logins: s1000"
+
+
+def test_what_is_counted_for_all_names_nobody():
+    rule = Rule("r", "R", ("k",), 1)
+    (alert,) = SecurityMonitor([rule]).observe(event("k"), 0)
+    assert alert.title == "R"
 
 
 def test_only_what_matches_counts():
