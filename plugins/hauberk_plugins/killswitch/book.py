@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from hauberk.errors import safe_text
 from hauberk.records import Incident, Severity
@@ -18,8 +18,13 @@ log = logging.getLogger("hauberk")
 
 #: What each severity stops.
 LEVELS: Final = {Severity.HIGH: Level.RESTRICTED, Severity.CRITICAL: Level.HALTED}
-#: Incidents that are not in the store yet; the oldest are forgotten first.
-_UNKEPT: Final = 1_000
+#: Incidents that are not in the store yet, of those that stop something and of the others.
+UNKEPT: Final = 1_000
+#: How many are kept in one turn.
+A_TURN: Final = 50
+
+#: Incidents by id, and how often each was reported since it was kept last.
+_Queue: TypeAlias = OrderedDict[str, tuple[Incident, int]]
 
 
 class IncidentBook:
@@ -47,7 +52,12 @@ class IncidentBook:
         self._pass_on = pass_on
         self._ended = ended
         self._lock = threading.RLock()
-        self._unkept: OrderedDict[str, tuple[Incident, int]] = OrderedDict()
+        self._writing = threading.RLock()  # held as long as the store takes, by no report
+        # Two queues: however many incidents there are that stop nothing, none crowds out a halt.
+        self._grave: _Queue = OrderedDict()
+        self._minor: _Queue = OrderedDict()
+        #: Incidents that were left out since there were too many at once.
+        self.left_out = 0
         self._stamp: int | None = None
         self._listed = Incidents()
         #: Why incidents are not in the store; empty where they are.
@@ -56,7 +66,8 @@ class IncidentBook:
     def take_over(self, before: IncidentBook) -> None:
         """Keep what the book before this one has not kept yet."""
         with before._lock:
-            self._unkept.update(before._unkept)
+            self._grave.update(before._grave)
+            self._minor.update(before._minor)
 
     # What the kernel asks.
 
@@ -70,15 +81,27 @@ class IncidentBook:
         return self._switch.level >= LEVELS.get(incident.severity, Level.NORMAL)
 
     def keep(self, incident: Incident, times: int) -> None:
-        """Have an incident kept soon."""
+        """Have an incident kept soon; while too many wait, what stops nothing is only counted."""
         if self.handler is None:
             return
         with self._lock:
-            waiting = self._unkept.pop(incident.id, (incident, 0))[1]
-            self._unkept[incident.id] = incident, waiting + times
-            while len(self._unkept) > _UNKEPT:
-                self._unkept.popitem(last=False)
+            queue = self._queue(incident)
+            if queue is self._minor and incident.id not in queue and len(queue) >= UNKEPT:
+                self._leave_out(times)
+                return
+            waiting = queue.pop(incident.id, (incident, 0))[1]
+            queue[incident.id] = incident, waiting + times
+            while len(queue) > UNKEPT:
+                self._leave_out(queue.popitem(last=False)[1][1])
         self._ask()
+
+    def _queue(self, incident: Incident) -> _Queue:
+        return self._grave if incident.severity in LEVELS else self._minor
+
+    def _leave_out(self, times: int) -> None:
+        if not self.left_out and times:
+            log.error("too many incidents at once: some are not kept, only recorded")
+        self.left_out += times
 
     def resolve(self, incident_id: str, resolution: str) -> Incident | None:
         """Mark an incident as resolved, in the store.
@@ -89,7 +112,7 @@ class IncidentBook:
         if self.handler is None:
             return None
         try:
-            self.turn()  # it may not be there yet
+            self._hasten(self.handler, incident_id)
             return self.handler.resolve(incident_id, resolution).incident
         except NoSuchIncident:
             return None
@@ -114,28 +137,51 @@ class IncidentBook:
             self.problem = safe_text(error)
 
     def _keep(self, handler: IncidentHandler) -> None:
-        while self._unkept:
+        for _ in range(A_TURN):
             with self._lock:
-                incident, times = next(iter(self._unkept.values()))
+                queue = self._grave or self._minor
+                waiting = next(iter(queue), None)
+            if waiting is None:
+                break
+            self._keep_one(handler, queue, waiting)
+        with self._lock:
+            if self._grave or self._minor:
+                self._ask()
+            elif self.left_out:
+                log.error("%d incidents were not kept, only recorded", self.left_out)
+                self.left_out = 0
+
+    def _hasten(self, handler: IncidentHandler, incident_id: str) -> None:
+        """Keep one before its turn."""
+        for queue in (self._grave, self._minor):
+            self._keep_one(handler, queue, incident_id)
+
+    def _keep_one(self, handler: IncidentHandler, queue: _Queue, incident_id: str) -> None:
+        with self._writing:  # or whoever resolves it would see it come again
+            with self._lock:
+                waiting = queue.get(incident_id)
+            if waiting is None:
+                return
+            incident, times = waiting
             try:
                 handler.keep(incident, times)
             except BadIncident as error:
                 log.error("%s", error)
             with self._lock:
-                stands = self._unkept.get(incident.id)
+                stands = queue.get(incident_id)
                 if stands is None:
-                    continue
+                    return
                 if stands[0] is incident and stands[1] == times:
-                    del self._unkept[incident.id]
+                    del queue[incident_id]
                 else:  # reported again meanwhile
-                    self._unkept[incident.id] = stands[0], stands[1] - times
+                    queue[incident_id] = stands[0], stands[1] - times
 
     def _learn(self, handler: IncidentHandler) -> None:
         stamp = handler.stamp()
         if stamp == self._stamp:
             return
         was, is_first = self._listed, self._stamp is None
-        self._listed, self._stamp = handler.list(), stamp
+        self._listed, self._stamp = handler.listed(stamp), stamp
         if is_first:
             return
         known = {one: kept for kept in was.kept for one in kept.ids}

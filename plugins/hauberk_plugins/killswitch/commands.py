@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import evolve
+
 from hauberk.cli import Answer, Options
 from hauberk.command import Command, started, state_folder, whole
 from hauberk.errors import Denied, HauberkError, InvalidValue, UnsafeFile
 from hauberk.records import Incident, Severity
 from hauberk_plugins.killswitch.folder import HALT, StateFolder, reason_of
+from hauberk_plugins.killswitch.reach import ensured
 
 #: How young a login must be to lift anything: seconds.
 FRESH_S: Final = 300
@@ -24,8 +27,11 @@ def halt(  # noqa: D417 - what every command takes describes itself
 
     It is reported as an incident of severity CRITICAL: nothing leaves any
     more, cancels neither, sessions end, keys are not handed out, and whoever
-    is to know is told. Where the guard cannot be opened, a file HALT in the
-    state folder halts instead. `hauberk resume` lifts it.
+    is to know is told. Where the guard cannot be opened, or a full disk takes
+    nothing else, a file HALT in the state folder halts instead. `hauberk
+    resume` lifts it.
+
+    Exits 1 if nothing outside this command is halted: it says what to do.
 
     For example:
         hauberk halt
@@ -41,15 +47,19 @@ def halt(  # noqa: D417 - what every command takes describes itself
         with whole(options.config) as running:
             reported = running.guard.kernel.report
             incident = reported("hauberk", reason, Severity.CRITICAL, {"by": who})
+            reach = ensured(running, incident)
     except Denied:
         raise
     except HauberkError as error:
         return _dropped(options.config, reason, error)
     if not incident.is_contained:
         return _dropped(options.config, reason, MissedError(incident))
-    document = {"incident": incident.id, "file": None, "outcomes": incident.told()["outcomes"]}
-    did = "\n".join(f"  {one.plugin}: {one.did}" for one in incident.outcomes)
-    return Answer(document, f"halted: incident {incident.id}\n{did}")
+    told = evolve(incident, outcomes=(*incident.outcomes, *reach.outcomes))
+    file = None if reach.file is None else str(reach.file)
+    document = {"incident": told.id, "file": file, "outcomes": told.told()["outcomes"]}
+    did = "\n".join(f"  {one.plugin}: {one.did}" for one in told.outcomes)
+    what = "NOT halted" if reach.problem else "halted"
+    return Answer(document, f"{what}: incident {told.id}\n{did}", ok=not reach.problem)
 
 
 class MissedError(HauberkError):

@@ -136,7 +136,7 @@ class EmergencyDesk:
             for at, message in unusable(action, entry, recipes, venue.name):
                 problems.append(self._context.problem((*path, *at), message))
         if not self._config.is_empty and not self._door.can_send:
-            why = "nothing provides `transport`, the way out: name it, `ports: {transport: transport}`"
+            why = "nothing provides `transport`, the way out: `ports: {transport: transport}`"
             problems.append(self._context.problem((), why))
         if problems:
             raise ConfigError(problems)

@@ -108,6 +108,13 @@ class Keeping:
         self._turn(at_start=False)
         self._tell()
 
+    def is_left(self, level: Level) -> bool:
+        """Whether as much is stopped outside of this process too: by the store or the folder."""
+        if self.folder is not None:
+            self._look(self.folder)
+        elsewhere = (Source.SHARED, Source.HEARD, Source.DROPPED)
+        return any(self.switch.said(one).level >= level for one in elsewhere)
+
     def seen(self) -> Stored:
         """Return what the store says, to be lifted.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -11,11 +12,11 @@ from hauberk.command import OK, WARN, Check, Command
 from hauberk.context import Context
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath
-from hauberk.records import Incident, Outcome
+from hauberk.records import Incident, Outcome, Severity
 from hauberk.request import Request
 from hauberk.verdicts import Deny
 from hauberk.written import Written
-from hauberk_plugins.killswitch.book import LEVELS, IncidentBook
+from hauberk_plugins.killswitch.book import A_TURN, LEVELS, UNKEPT, IncidentBook
 from hauberk_plugins.killswitch.desk import EmergencyDesk
 from hauberk_plugins.killswitch.dropped import DropReport
 from hauberk_plugins.killswitch.emergencies import KillSwitchConfig, misnamed
@@ -66,6 +67,7 @@ class KillSwitchPlugin(Plugin):
         self._desk: EmergencyDesk | None = None
         self._folder: StateFolder | None = None
         self._heard: list[State] = []
+        self._told: deque[Incident] = deque(maxlen=UNKEPT)
 
     @hookimpl
     def on_start(self, context: Context) -> None:
@@ -84,9 +86,11 @@ class KillSwitchPlugin(Plugin):
         )
         self._watcher = Worker("hauberk-halt", LOOK_S, self._watch)
         self._keeper = Worker("hauberk-halt-store", LOOK_S, self._keep)
+        # A thread of its own: however much there is to write down, the halt's store is looked at.
+        self._clerk = Worker("hauberk-incidents", LOOK_S, self._write_down)
         handler = IncidentHandler(store, context.clock.wall_ns) if store is not None else None
         self.incident_book = IncidentBook(
-            handler, self._switch, self._keeper.ask, context.pass_on, context.ended
+            handler, self._switch, self._clerk.ask, self._learned, context.ended
         )
         if former is not None:
             self.incident_book.take_over(former.incident_book)
@@ -97,6 +101,7 @@ class KillSwitchPlugin(Plugin):
         if context.is_resident:
             self._watcher.start()
             self._keeper.start()
+            self._clerk.start()
 
     @hookimpl
     def on_request(self, request: Request) -> Deny | None:
@@ -134,7 +139,9 @@ class KillSwitchPlugin(Plugin):
         if self._desk is not None:
             self._desk.stop()
         self._watcher.stop()
+        self._clerk.stop()
         self._keeper.stop(WAIT_S)
+        self._clerk.stop(WAIT_S)
 
     @hookimpl
     def on_commands(self) -> Sequence[Command]:
@@ -156,6 +163,11 @@ class KillSwitchPlugin(Plugin):
     def seen(self) -> Stored:
         """Return what may be lifted, as it stands; raises as `Keeping.seen`."""
         return self._keeping.seen()
+
+    def is_left(self, severity: Severity) -> bool:
+        """Whether what an incident of a severity stops outlasts this process, by store or file."""
+        level = LEVELS.get(severity)
+        return level is None or self._keeping.is_left(level)
 
     def lift(self, seen: Stored, reason: str, by: str = "") -> State:
         """Lift what was seen, and nothing that came later; also what cannot be read.
@@ -215,8 +227,22 @@ class KillSwitchPlugin(Plugin):
     def _keep(self) -> None:
         """Bring the store and this process together. May hang with the store."""
         self._pass_on()
+        # What was learned before this turn: its effect, which the turn finds, is passed on first.
+        learned = min(len(self._told), A_TURN)
         self._keeping.turn()
         self._pass_on()
+        for _ in range(learned):
+            self._context.pass_on(self._told.popleft())
+        if self._told:
+            self._keeper.ask()
+
+    def _learned(self, incident: Incident) -> None:
+        """Have this process's bots told of another one's incident, once its effect is known."""
+        self._told.append(incident)
+        self._keeper.ask()
+
+    def _write_down(self) -> None:
+        """Have the store know this process's incidents, and the other way round; may hang too."""
         self.incident_book.turn()
 
     def _pass_on(self) -> None:

@@ -130,6 +130,41 @@ def test_too_many_at_once_are_counted_and_said_and_the_halt_is_kept(
     assert book.left_out == 0
 
 
+def test_what_stops_nothing_makes_the_store_forget_no_open_halt(store: Counting) -> None:
+    handler = IncidentHandler(lambda: store, FakeClock().wall_ns, kept=3)
+    handler.keep(incident(0, CRITICAL))
+    for number in range(1, 9):
+        handler.keep(incident(number))
+    assert [one.incident.id for one in handler.list().kept] == ["i-0", "i-7", "i-8"]
+
+
+def test_one_that_is_being_written_while_it_is_resolved_stays_resolved(
+    book: IncidentBook, handler: IncidentHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, let_go = threading.Event(), threading.Event()
+    keep = handler.keep
+
+    def slow(one: Incident, times: int = 1) -> object:
+        if threading.current_thread() is clerk:
+            entered.set()
+            assert let_go.wait(PATIENCE_S)
+        return keep(one, times)
+
+    monkeypatch.setattr(handler, "keep", slow)
+    book.keep(incident(1), 1)
+    clerk = threading.Thread(target=book.turn)
+    clerk.start()
+    assert entered.wait(PATIENCE_S)
+    resolving = threading.Thread(target=book.resolve, args=("i-1", "a test"))
+    resolving.start()
+    resolving.join(0.05)  # where it did not wait, it is done by then
+    let_go.set()
+    clerk.join(PATIENCE_S)
+    resolving.join(PATIENCE_S)
+    found = handler.get("i-1").incident
+    assert (found.resolution, found.count) == ("a test", 1)
+
+
 def test_one_that_waits_behind_many_can_be_resolved(
     book: IncidentBook, handler: IncidentHandler
 ) -> None:
