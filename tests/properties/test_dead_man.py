@@ -69,6 +69,13 @@ def test_it_is_renewed_about_three_times_a_countdown_and_no_more(
     assert 20 <= len(world.tried) <= 31
 
 
+def test_of_the_shortest_countdown_two_attempts_may_hang_to_their_end() -> None:
+    world = World(1, iter([(True, 0.0), (False, 1.0), (False, 1.0), (True, 1.0)]))
+    world.run(world.countdown_ns)
+    assert len(world.arrived) == 2
+    assert "lapsed" not in world.told
+
+
 @given(COUNTDOWNS, st.data())
 def test_two_attempts_in_a_row_may_fail_at_any_time(countdown_s: int, data: st.DataObject) -> None:
     def faults() -> Iterator[tuple[bool, float]]:

@@ -17,8 +17,7 @@ from hauberk_plugins.killswitch.answer import Judgement
 from hauberk_plugins.killswitch.lane import ATTEMPT_S, Errand, attempted
 
 _S: Final = 1_000_000_000
-#: The pause after an attempt that failed, at least and at most; a twelfth of the countdown between.
-_LEAST_PAUSE_NS: Final = _S // 4
+#: The pause after an attempt that failed, at most; of a short countdown, a twelfth.
 _MOST_PAUSE_NS: Final = 5 * _S
 _LEAST_STEP_NS: Final = 1_000_000
 
@@ -52,7 +51,8 @@ class Heartbeat:
 
     def failed(self, now_ns: int, after_s: float) -> None:
         """Note that it could not be armed; it is tried again soon."""
-        pause_ns = min(max(self.countdown_ns // 12, _LEAST_PAUSE_NS), _MOST_PAUSE_NS)
+        # A third, two attempts of a sixth, two pauses of a twelfth: the third attempt is in time.
+        pause_ns = min(self.countdown_ns // 12, _MOST_PAUSE_NS)
         self.due_ns = now_ns + max(pause_ns, round(after_s * 1e9))
         self.is_failing = True
 

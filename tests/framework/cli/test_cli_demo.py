@@ -116,6 +116,8 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-m", "hauberk.cli", "demo"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
+        # Of a suite that runs in the background, children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stdout is not None
         while "user add" not in process.stdout.readline():
