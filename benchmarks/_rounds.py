@@ -38,6 +38,18 @@ def one_by_one(
     return statistics.median(took[0]) / 1e9, statistics.median(took[1]) / 1e9
 
 
+def medians(*subjects: Callable[[], object], rounds: int) -> list[float]:
+    """Return the median seconds of each, run in turn; the first turn warms up."""
+    took: list[list[float]] = [[] for _ in subjects]
+    for turn in range(rounds + 1):
+        for subject, times in zip(subjects, took, strict=True):
+            began = time.perf_counter()
+            subject()
+            if turn:
+                times.append(time.perf_counter() - began)
+    return [statistics.median(times) for times in took]
+
+
 def figure(name: str, value: float, unit: str, peer: str, peer_value: float, goal: str) -> None:
     """Print one figure as a JSON line: ratio = value / peer_value."""
     print(

@@ -11,7 +11,6 @@ import os
 import random
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from hauberk_plugins.batch.pool import cores
 from hauberk_plugins.batch.reference import ReferenceEngine
 from hauberk_plugins.sha2.family import SHA256, SHA512, Hash
 
-from _rounds import figure
+from _rounds import figure, medians
 
 ROUNDS, ROWS, LOOP_ROWS = 9, 200_000, 10_000
 SHAPES = {"64 to 256 bytes": (64, 256), "128 bytes": (128, 128)}
@@ -62,12 +61,13 @@ def _hmac(
     blocks = [_blocks(hash_, len(message)) for message, _, _ in rows]
     bare = _bare(one, hash_)
     name = f"HMAC-{hash_.name.upper()}, {shape}"
-    seconds = _medians(
+    seconds = medians(
         lambda: one.verify(batch),
         lambda: _loop(some, keys, hash_.name),
         lambda: _copied(some, states),
         bare,
         lambda: two.verify(batch),
+        rounds=ROUNDS,
     )
     ours = ROWS / seconds[0]
     is_wide = lanes_here() == 16
@@ -130,7 +130,7 @@ def _root(engine: CpuEngine, randoms: random.Random) -> None:
     lines = randoms.randbytes(records * size)
     data, offsets = np.frombuffer(lines, np.uint8), np.arange(records + 1, dtype=np.int64) * size
     found: list[bytes] = []
-    ours, loop = _medians(
+    ours, loop = medians(
         lambda: found.append(engine.root(data, offsets)),
         lambda: found.append(_looped_root(lines, size)),
         rounds=3,
@@ -171,22 +171,10 @@ def _ed25519(randoms: random.Random) -> None:
         for message, signature, _ in rows:
             public.verify(signature, message)
 
-    ours, peer = _medians(lambda: reference.verify(batch), loop, rounds=5)
+    ours, peer = medians(lambda: reference.verify(batch), loop, rounds=5)
     name = f"Ed25519, {cores()} cores"
     of_all = cores() * len(rows) / peer
     figure(name, len(rows) / ours, "rows/s", "cores times OpenSSL on one", of_all, ">= 0.85")
-
-
-def _medians(*subjects: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Return the median seconds of each, run in turn; the first turn warms up."""
-    took: list[list[float]] = [[] for _ in subjects]
-    for turn in range(rounds + 1):
-        for subject, times in zip(subjects, took, strict=True):
-            began = time.perf_counter()
-            subject()
-            if turn:
-                times.append(time.perf_counter() - began)
-    return [statistics.median(times) for times in took]
 
 
 if __name__ == "__main__":

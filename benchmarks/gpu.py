@@ -5,11 +5,8 @@ Where there is no GPU, one line says so, and nothing is measured.
 
 import hmac
 import random
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from hauberk.batch import SignedBatch
@@ -21,7 +18,7 @@ from hauberk_plugins.gpu.engine import CudaEngine
 from hauberk_plugins.gpu.slots import Columns
 from hauberk_plugins.sha2.family import SHA256, SHA512, Hash
 
-from _rounds import figure
+from _rounds import figure, medians
 
 ROUNDS, LAUNCHES, ROWS = 9, 20, 2_000_000
 SHAPES = {"64 to 256 bytes": (64, 256), "128 bytes": (128, 128)}
@@ -64,7 +61,7 @@ def _hmac(
     on_paper = _on_paper(hash_)
     rate = compressions / len(batch) * rows / seconds
     figure(f"{name}, kernel", rate, "compressions/s", "integers on paper", on_paper, "none")
-    ours, theirs = _medians(lambda: engine.verify(batch), lambda: peer.verify(batch))
+    ours, theirs = medians(lambda: engine.verify(batch), lambda: peer.verify(batch), rounds=ROUNDS)
     figure(
         f"{name}, end to end",
         len(batch) / ours,
@@ -105,7 +102,7 @@ def _kernel(engine: CudaEngine, batch: SignedBatch) -> tuple[int, float]:
             engine._launch(slot, kind, states, columns.keys)
         engine._device.wait(slot.stream)
 
-    (seconds,) = _medians(launched)
+    (seconds,) = medians(launched, rounds=ROUNDS)
     engine.close()
     return len(chunk), seconds / LAUNCHES
 
@@ -125,7 +122,7 @@ def _bus(device: CudaDevice) -> float:
             device.copy_in(there, here, count, stream)
         device.wait(stream)
 
-    (seconds,) = _medians(copied)
+    (seconds,) = medians(copied, rounds=ROUNDS)
     return 4 * count * LAUNCHES / seconds
 
 
@@ -137,18 +134,6 @@ def _on_paper(hash_: Hash) -> float:
     clock = 1_000 * device.CLOCK_RATE  # in kHz
     each = INSTRUCTIONS[hash_.family.bits]
     return float(device.MULTIPROCESSOR_COUNT * clock * A_CLOCK / each)
-
-
-def _medians(*subjects: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Return the median seconds of each, run in turn; the first turn warms up."""
-    took: list[list[float]] = [[] for _ in subjects]
-    for turn in range(rounds + 1):
-        for subject, times in zip(subjects, took, strict=True):
-            began = time.perf_counter()
-            subject()
-            if turn:
-                times.append(time.perf_counter() - began)
-    return [statistics.median(times) for times in took]
 
 
 if __name__ == "__main__":

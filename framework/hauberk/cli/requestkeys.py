@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import json
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ from attrs import frozen
 
 from hauberk.ports import Credentials
 from hauberk.secret import Secret
-from hauberk_plugins.batch.keyfile import Key, KeysUnusable
+from hauberk_plugins.batch.keyfile import Key, KeysUnusable, read_entries
 from hauberk_plugins.signing.scheme import Scheme
 
 #: What venue files and batches call differently.
@@ -47,34 +46,7 @@ def read_request_keys(path: Path, venue: str, scheme: Scheme | None) -> dict[str
     Raises:
         KeysUnusable: It cannot be read, or an entry makes no sense; shows no key.
     """
-    try:
-        found = json.loads(path.read_bytes(), object_pairs_hook=once)
-    except OSError as error:
-        raise KeysUnusable(f"{path}: cannot be read: {error.strerror}") from None
-    except Twice as error:
-        raise KeysUnusable(f"{path}: {error.args[0]!r} stands there twice") from None
-    except (ValueError, RecursionError):
-        raise KeysUnusable(f"{path}: is no JSON") from None
-    if not isinstance(found, dict) or not found:
-        raise KeysUnusable(f'{path}: must be an object of identifiers, {{"ID": {{…}}}}')
-    return {name: _Entry(path, name, entry, venue).key(scheme) for name, entry in found.items()}
-
-
-class Twice(ValueError):
-    """A name stands in an object twice: whoever reads it takes one or the other."""
-
-
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members.
-
-    Raises:
-        Twice: Says which name.
-    """
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise Twice(next(name for name in names if names.count(name) > 1))
-    return made
+    return read_entries(path, lambda name, entry: _Entry(path, name, entry, venue).key(scheme))
 
 
 class _Entry:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import binascii
 import json
-from array import array
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from hauberk.batch import Finding
 from hauberk.cli.failure import UsageError
-from hauberk.cli.requestkeys import RequestKey, Twice, batch_name, once, read_request_keys
+from hauberk.cli.requestkeys import RequestKey, batch_name, read_request_keys
 from hauberk.errors import HauberkError, InvalidValue, SigningError
 from hauberk.ports import Credentials, Venue
 from hauberk.request import Request
-from hauberk_plugins.batch import archive
-from hauberk_plugins.batch.archive import ArchiveUnusable, Names, Part, Reader, Start
-from hauberk_plugins.batch.keyfile import Key, KeysUnusable
+from hauberk_plugins.batch.archive import MISSING, ArchiveUnusable, Part, Reader, Start
+from hauberk_plugins.batch.keyfile import Key, KeysUnusable, Twice, once
+from hauberk_plugins.batch.text import Columns, read_lines
 from hauberk_plugins.signing.hyperliquid import HyperliquidVerifier
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.schemes import verifier_for
@@ -81,20 +80,9 @@ class RequestLog:
         return self._read
 
     def _read(self, path: Path, start: Start) -> Iterator[Part]:
-        size, first, rows = path.stat().st_size, start.row, _Rows()
-        position = start.position
-        with _opened(path) as file:
-            file.seek(position)
-            for line in _lines(path, file, first):
-                position += len(line)
-                self._add(rows, line)
-                if rows.is_full():
-                    yield rows.part(first, position, size)
-                    first, rows = first + len(rows), _Rows()
-        if len(rows):
-            yield rows.part(first, position, size)
+        return read_lines(path, start, lambda _: self._add)
 
-    def _add(self, rows: _Rows, line: bytes) -> None:
+    def _add(self, rows: Columns, line: bytes) -> None:
         row: Mapping[str, Any] = {}
         message, signature, why = b"", b"", ""
         try:
@@ -104,12 +92,14 @@ class RequestLog:
             why = error.why
         except (_Rejected, InvalidValue) as error:
             why = str(error)
-        rows.add(row, message, signature, why)
+        # Of the algorithm, the key decides: a request does not say.
+        told = {name: row.get(name) for name in ("key_id", "time")}
+        rows.add(told, message, signature, why)
 
     def _rebuilt(self, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
         key_id = row.get("key_id")
         if not isinstance(key_id, str) or not key_id:
-            raise _Rejected("key_id: a value is missing")
+            raise _Rejected(f"key_id: {MISSING}")
         key = self._keys.get(key_id)
         if key is None:
             raise _Rejected(_UNKNOWN)
@@ -196,71 +186,3 @@ def _body(row: Mapping[str, Any]) -> bytes | str:
         return b"" if coded is None else b64decode(coded, validate=True)
     except (binascii.Error, TypeError, ValueError):
         raise _Rejected("body_base64: is no base64") from None
-
-
-class _Rows:
-    """Rows in the making."""
-
-    def __init__(self) -> None:
-        self._messages, self._signatures = bytearray(), bytearray()
-        self._message_offsets, self._signature_offsets = array("q", [0]), array("q", [0])
-        self._key_ids: list[str | None] = []
-        self._times: list[Any] = []
-        self._problems: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._key_ids)
-
-    def add(self, row: Mapping[str, Any], message: bytes, signature: bytes, why: str) -> None:
-        """Add a row, or why it is rejected."""
-        if why:
-            self._problems[len(self)] = why
-        self._messages += message
-        self._signatures += signature
-        self._message_offsets.append(len(self._messages))
-        self._signature_offsets.append(len(self._signatures))
-        key_id = row.get("key_id")
-        self._key_ids.append(key_id if isinstance(key_id, str) else None)
-        self._times.append(row.get("time"))
-
-    def is_full(self) -> bool:
-        """Whether it is time to hand on what there is."""
-        return len(self) >= archive.TEXT_ROWS or len(self._messages) >= archive.TEXT_BYTES
-
-    def part(self, first: int, position: int, size: int) -> Part:
-        """Return what there is."""
-        return Part(
-            first,
-            bytes(self._messages),
-            self._message_offsets,
-            bytes(self._signatures),
-            self._signature_offsets,
-            Names(self._key_ids),
-            None,
-            self._times if any(time is not None for time in self._times) else None,
-            self._problems,
-            position,
-            min(1.0, position / max(1, size)),
-        )
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise ArchiveUnusable(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _lines(path: Path, file: IO[bytes], number: int) -> Iterator[bytes]:
-    longest = archive.LONGEST_LINE
-    while True:
-        try:
-            line = file.readline(longest + 1)
-        except OSError as error:
-            raise ArchiveUnusable(f"{path}: row {number}: {error.strerror}") from None
-        if not line:
-            return
-        if len(line) > longest:
-            raise ArchiveUnusable(f"{path}: row {number}: the line is longer than {longest} bytes")
-        yield line
-        number += 1

@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from hauberk_plugins.batch.archive import (
     BEGINNING,
-    COLUMN_ROWS,
+    MISSING,
     ArchiveUnusable,
     Names,
     Part,
@@ -24,7 +24,8 @@ from hauberk_plugins.batch.archive import (
 
 _NEEDED: Final = ("message", "signature")
 _KEY: Final = "key_id"
-_MISSING: Final = "a value is missing"
+#: Rows of a part.
+COLUMN_ROWS: Final = 100_000
 #: Bytes of a part's messages, about; what has more is handed on in smaller parts.
 _BYTES: Final = 1 << 26
 #: Bytes that are read of a column at once.
@@ -178,7 +179,7 @@ def _part(batch: pa.RecordBatch, first: int, share: float) -> Part:
         column = batch.column(name)
         if column.null_count:
             for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)):
-                problems.setdefault(int(row), f"{name}: {_MISSING}")
+                problems.setdefault(int(row), f"{name}: {MISSING}")
     messages, message_offsets = _bytes_of(batch.column("message"))
     signatures, signature_offsets = _bytes_of(batch.column("signature"))
     return Part(

@@ -10,46 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from attrs import frozen
 from llvmlite.binding import get_host_cpu_features
 from numpy.typing import NDArray
 
 from hauberk.batch import SignedBatch
 from hauberk_plugins.batch.compiled import Cache, cache_folder
 from hauberk_plugins.batch.pool import on_all_cores
-from hauberk_plugins.batch.reference import least_tag
 from hauberk_plugins.batch.rows import Rows, rows_of
-from hauberk_plugins.sha2.family import SHA256, SHA384, SHA512, Hash
+from hauberk_plugins.sha2.algorithms import INNER, OUTER, SHA2, Algorithm, key_blocks
+from hauberk_plugins.sha2.family import SHA256, Hash
 
 #: Rows that a thread takes at once: their columns fit into a core's cache.
 CHUNK: Final = 8_192
-_INNER: Final = 0x36  # RFC 2104, 2
-_OUTER: Final = 0x5C
-
-
-@frozen
-class _Kind:
-    """How an algorithm is verified.
-
-    Attributes:
-        hash: Its hash.
-        is_keyed: Whether it is an HMAC.
-        prefix: A byte before each message, or -1.
-    """
-
-    hash: Hash
-    is_keyed: bool = False
-    prefix: int = -1
-
-
-_KINDS: Final = {
-    "hmac-sha256": _Kind(SHA256, is_keyed=True),
-    "hmac-sha384": _Kind(SHA384, is_keyed=True),
-    "hmac-sha512": _Kind(SHA512, is_keyed=True),
-    "sha256": _Kind(SHA256),
-    "rfc6962-leaf": _Kind(SHA256, prefix=0),
-    "rfc6962-node": _Kind(SHA256, prefix=1),
-}
 Numbers = NDArray[np.int64]
 Octets = NDArray[np.uint8]
 
@@ -80,7 +52,7 @@ class CpuEngine:
 
     def verify(self, batch: SignedBatch) -> bytes | None:
         """Return a `Finding` for each row, or `None` for an algorithm that is not done here."""
-        kind = _KINDS.get(batch.algorithm)
+        kind = SHA2.get(batch.algorithm)
         if kind is None:
             return None
         states = self._key_states(kind, batch.keys) if kind.is_keyed else self._start(kind.hash)
@@ -141,7 +113,7 @@ class CpuEngine:
 
     def hash(self, algorithm: str, data: bytes, offsets: Sequence[int]) -> bytes:
         """Hash rows by an algorithm without keys; return the digests end to end."""
-        kind = _KINDS[algorithm]
+        kind = SHA2[algorithm]
         places = np.fromiter(offsets, np.int64, len(offsets))
         found = self.digests(
             np.frombuffer(data, np.uint8), places, hash_=kind.hash, prefix=kind.prefix
@@ -172,14 +144,13 @@ class CpuEngine:
     def _verify_part(
         self,
         rows: Rows,
-        kind: _Kind,
+        kind: Algorithm,
         batch: SignedBatch,
         states: NDArray[Any],
         findings: Octets,
         first: int,
     ) -> None:
         last = min(first + CHUNK, len(batch))
-        size = kind.hash.size
         rows.verify(
             _octets(batch.messages),
             _numbers(batch.message_offsets)[first : last + 1],
@@ -189,8 +160,8 @@ class CpuEngine:
             states,
             kind.is_keyed,
             kind.prefix,
-            least_tag(size) if kind.is_keyed else size,
-            size,
+            kind.least,
+            kind.hash.size,
             findings[first:last],
         )
 
@@ -215,24 +186,18 @@ class CpuEngine:
         states[0, :8] = hash_.initial
         return states
 
-    def _key_states(self, kind: _Kind, keys: Sequence[bytes]) -> NDArray[Any]:
+    def _key_states(self, kind: Algorithm, keys: Sequence[bytes]) -> NDArray[Any]:
         """Return the inner and the outer state of each key, computed once."""
-        family, name = kind.hash.family, kind.hash.name
         start = self._start(kind.hash)
         states = np.zeros((len(keys), 16), start.dtype)
         if not keys:
             return states
-        blocks = b"".join(
-            (hashlib.new(name, key).digest() if len(key) > family.block else bytes(key)).ljust(
-                family.block, b"\0"
-            )
-            for key in keys
-        )
-        padded = np.frombuffer(blocks, np.uint8).reshape(-1, family.block)
+        blocks = np.frombuffer(key_blocks(kind.hash, keys), np.uint8)
+        blocks = blocks.reshape(-1, kind.hash.family.block)
         rows = self._rows_of(kind.hash)
-        for place, pad in ((0, _INNER), (8, _OUTER)):
+        for place, pad in ((0, INNER), (8, OUTER)):
             half = np.empty((len(keys), 8), start.dtype)
-            rows.first_blocks(padded ^ np.uint8(pad), start[0, :8], half)
+            rows.first_blocks(blocks ^ np.uint8(pad), start[0, :8], half)
             states[:, place : place + 8] = half
         return states
 

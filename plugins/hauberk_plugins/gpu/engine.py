@@ -9,13 +9,13 @@ from traceback import clear_frames
 from typing import Any, Final
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from hauberk.batch import Finding, SignedBatch
 from hauberk_plugins.gpu.device import Device, DeviceFailed, DeviceFull, Kernels
 from hauberk_plugins.gpu.slots import Columns, KeyRoom, Sizes, Slot
-from hauberk_plugins.sha2.family import SHA256, SHA384, SHA512, Hash
+from hauberk_plugins.sha2.algorithms import SHA2, Algorithm
+from hauberk_plugins.sha2.family import Hash
 
 log = logging.getLogger("hauberk")
 
@@ -31,36 +31,6 @@ LEAST_BYTES: Final = 1 << 20
 MOST_KEYS: Final = 1 << 20
 #: Chunks that are on their way at once: one is copied, one verified.
 SLOTS: Final = 2
-
-
-@frozen
-class _Kind:
-    """How an algorithm is verified.
-
-    Attributes:
-        hash: Its hash.
-        is_keyed: Whether it is an HMAC.
-        prefix: A byte before each message, or -1.
-    """
-
-    hash: Hash
-    is_keyed: bool = False
-    prefix: int = -1
-
-    @property
-    def least(self) -> int:
-        """Bytes of the shortest signature (RFC 2104, 5: a tag may be cut to half)."""
-        return self.hash.size // 2 if self.is_keyed else self.hash.size
-
-
-_KINDS: Final = {
-    "hmac-sha256": _Kind(SHA256, is_keyed=True),
-    "hmac-sha384": _Kind(SHA384, is_keyed=True),
-    "hmac-sha512": _Kind(SHA512, is_keyed=True),
-    "sha256": _Kind(SHA256),
-    "rfc6962-leaf": _Kind(SHA256, prefix=0),
-    "rfc6962-node": _Kind(SHA256, prefix=1),
-}
 
 
 class CudaEngine:
@@ -94,7 +64,7 @@ class CudaEngine:
         Raises:
             DeviceFailed: The device stopped working, or its memory does not suffice for the least.
         """
-        kind = _KINDS.get(batch.algorithm)
+        kind = SHA2.get(batch.algorithm)
         if kind is None or len(batch.keys) > MOST_KEYS:
             return None
         columns = Columns.of(batch)
@@ -117,7 +87,7 @@ class CudaEngine:
         with self._lock:
             self._let_go()
 
-    def _verified(self, kind: _Kind, columns: Columns, batch: SignedBatch) -> bytes | None:
+    def _verified(self, kind: Algorithm, columns: Columns, batch: SignedBatch) -> bytes | None:
         chunks = columns.chunks(self._room)
         if chunks is None:
             return None
@@ -133,7 +103,7 @@ class CudaEngine:
 
     def _run(
         self,
-        kind: _Kind,
+        kind: Algorithm,
         columns: Columns,
         batch: SignedBatch,
         chunks: list[range],
@@ -152,7 +122,7 @@ class CudaEngine:
         for slot in slots:
             _collect(slot, findings)
 
-    def _launch(self, slot: Slot, kind: _Kind, states: Any, keys: int) -> None:
+    def _launch(self, slot: Slot, kind: Algorithm, states: Any, keys: int) -> None:
         rows = len(slot.rows or ())
         self._device.launch(
             self._kernels_of(kind.hash).verify,
@@ -173,7 +143,7 @@ class CudaEngine:
             slot.counts.device,
         )
 
-    def _states(self, kind: _Kind, batch: SignedBatch) -> Any:
+    def _states(self, kind: Algorithm, batch: SignedBatch) -> Any:
         """Return on the device where rows begin: by key, or all alike."""
         bits = kind.hash.family.bits
         if bits not in self._keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from hauberk.batch import Finding, SignedBatch
 from hauberk_plugins.gpu.device import Device, DeviceFailed
+from hauberk_plugins.sha2.algorithms import INNER, OUTER, key_blocks
 from hauberk_plugins.sha2.family import Family, Hash
 
 #: Bytes of a column on the device that stand before its data: what begins with a prefix is read
@@ -20,8 +20,6 @@ LEAD: Final = 64
 #: Bytes behind the data: a row's last block begins up to its length's 16 bytes behind the row, and
 #: is read in whole, with the word after it.
 SLACK: Final = 256
-_INNER: Final = 0x36  # RFC 2104, 2
-_OUTER: Final = 0x5C
 
 
 @define(eq=False)
@@ -211,15 +209,9 @@ class KeyRoom:
         """Return the inner and the outer state of each key, computed on the device."""
         blocks = self._blocks_for(len(keys))
         size, count = self._family.block, 2 * len(keys)
-        padded = b"".join(
-            (hashlib.new(hash_.name, key).digest() if len(key) > size else bytes(key)).ljust(
-                size, b"\0"
-            )
-            for key in keys
-        )
-        plain = np.frombuffer(padded, np.uint8).reshape(-1, size)
+        plain = np.frombuffer(key_blocks(hash_, keys), np.uint8).reshape(-1, size)
         pairs = blocks.host.view(np.uint8)[LEAD : LEAD + count * size].reshape(-1, 2, size)
-        for place, pad in enumerate((_INNER, _OUTER)):
+        for place, pad in enumerate((INNER, OUTER)):
             pairs[:, place] = plain ^ np.uint8(pad)
         words = (LEAD + count * size + SLACK) // 4
         self._device.copy_in(blocks.device, blocks.host, words, self.stream)

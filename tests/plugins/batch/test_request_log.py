@@ -20,7 +20,7 @@ from hauberk.errors import SigningError
 from hauberk.ports import Credentials
 from hauberk.request import Request
 from hauberk.secret import Secret
-from hauberk_plugins.batch import archive
+from hauberk_plugins.batch import text
 from hauberk_plugins.signing.scheme import read_scheme
 from hauberk_plugins.signing.schemes import signer_for, verifier_for
 from hauberk_plugins.signing.verdict import VerificationFailed
@@ -41,7 +41,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: Path) -> Pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hauberk_plugins.batch.compiled.cache_folder", lambda: compiled)
     monkeypatch.setattr("hauberk_plugins.batch.cpu.cache_folder", lambda: compiled)
-    monkeypatch.setattr(archive, "TEXT_ROWS", 5)
+    monkeypatch.setattr(text, "ROWS", 5)
     return tmp_path
 
 
@@ -371,7 +371,7 @@ def test_a_line_without_an_end_is_an_error_with_its_place(
     run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = write([*rows_of("binance")[:2]])
-    monkeypatch.setattr(archive, "LONGEST_LINE", 100)
+    monkeypatch.setattr(text, "LONGEST", 100)
     status, _, error = run(*command, "binance")
     assert status == 2
     assert "log.jsonl: row 0: the line is longer" in error

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.plugins.batch.archives import FORMS, KEYS, bad, good, write, write_keys
 
 from hauberk.cli.main import main
-from hauberk_plugins.batch import archive, columns
+from hauberk_plugins.batch import columns, text
 
 
 @frozen
@@ -33,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: Path) -> Pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hauberk_plugins.batch.compiled.cache_folder", lambda: compiled)
     monkeypatch.setattr("hauberk_plugins.batch.cpu.cache_folder", lambda: compiled)
-    monkeypatch.setattr(archive, "TEXT_ROWS", 10)
+    monkeypatch.setattr(text, "ROWS", 10)
     monkeypatch.setattr(columns, "COLUMN_ROWS", 5)
     return tmp_path
 

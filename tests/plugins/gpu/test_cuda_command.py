@@ -15,7 +15,7 @@ from tests.plugins.batch.archives import bad, good, write, write_keys
 from tests.plugins.gpu.fake_device import FakeDevice, lost_at
 
 from hauberk.cli.main import main
-from hauberk_plugins.batch import archive
+from hauberk_plugins.batch import text
 from hauberk_plugins.gpu.device import DeviceMissing
 from hauberk_plugins.gpu.engine import CudaEngine
 
@@ -25,7 +25,7 @@ NONE = "no NVIDIA GPU or no driver of one was found: `nvidia-smi` must list it"
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(archive, "TEXT_ROWS", 10)
+    monkeypatch.setattr(text, "ROWS", 10)
     compiled = Path(pytestconfig.cache.mkdir("hauberk")) / "compiled"
     monkeypatch.setattr("hauberk_plugins.batch.cpu.cache_folder", lambda: compiled)
 
