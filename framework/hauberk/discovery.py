@@ -18,13 +18,13 @@ import attrs
 
 from hauberk.builtins import BUILTINS, RESERVED
 from hauberk.config import Config, normalised
-from hauberk.dispatch import masked
 from hauberk.errors import ConfigError, ConfigProblem, StartFailed
 from hauberk.hooks import INTERFACE
 from hauberk.keypath import KeyPath
 from hauberk.plan import Plan, Planned
 from hauberk.registry import FIRST, check_order
 from hauberk.structure import structure
+from hauberk.telling import masked
 from hauberk.written import Written, is_problem
 from hauberk.yamlfile import in_order
 

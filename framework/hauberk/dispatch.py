@@ -1,4 +1,4 @@
-"""The only place that calls a hook.
+"""The only place that calls a hook; `hauberk.answers` says what may come back.
 
 pluggy's own loop lets any plugin turn, swallow, reorder or silence a denial. This one
 asks in the snapshot's order, stops at the first objection, takes nothing for an answer but exact
@@ -7,24 +7,31 @@ types, attributes every failure, and lets nobody say "allow".
 
 from __future__ import annotations
 
-import inspect
 import logging
-import re
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
-
+from hauberk.answers import (
+    HookFailed,
+    admissible,
+    discard,
+    identity,
+    is_awaitable,
+    outcome,
+    refuse_signed,
+    second_thought,
+    told_of,
+    wrong,
+)
 from hauberk.binding import Binding
-from hauberk.errors import HauberkError
 from hauberk.frames import _CURRENT, Frame
-from hauberk.records import Identity, Incident, Login, Outcome
+from hauberk.records import Identity, Incident, Login
 from hauberk.registry import Impl
-from hauberk.request import Request, base_of
+from hauberk.request import Request
 from hauberk.signed import check_signed
 from hauberk.snapshot import Snapshot
+from hauberk.telling import kind, told
 from hauberk.unchanged import looked_at, put_back, undone
 from hauberk.verdicts import Deny, Verdict, Wait
 from hauberk.watch import Watch
@@ -34,28 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hauberk")
 
-_CREDENTIAL: Final = re.compile(
-    r"(?i)(\b\w*(?:signature|secret|api_?key|token|password|passphrase)\w*=|//(?=[^\s/]*@))[^\s&@]+"
-)
-_TYPE_NAME: Final = type.__dict__["__name__"].__get__
 #: One call in so many, by implementation, is timed for the statistics; of `on_request`, one pass.
 SAMPLE_EVERY: Final = 16
-#: How much of an exception's text is told: of one of our own, and of any other.
-_OWN_TEXT: Final = 2_000
-_TEXT: Final = 200
 Finding: TypeAlias = tuple[Impl, Deny | Wait | Request]
 #: What stopped a request, or the signed one; and whether its end has been told.
 Through: TypeAlias = tuple[Finding | None, Request | None, bool]
-
-
-class HookFailed(Exception):
-    """A hook raised, or answered what it may not."""
-
-    def __init__(self, impl: Impl, why: str, cause: BaseException | None = None) -> None:
-        super().__init__(impl.name, why)
-        self.impl = impl
-        self.why = why
-        self.cause = cause
 
 
 class Interrupts:
@@ -97,37 +87,14 @@ def ask(
     Returns:
         Who answered what, or `None` when nobody objects.
     """
-    now = watch.now
-    timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
     frame.named = None
-    began = frame.since_ns = now()
+    began = frame.since_ns = watch.now()
     token = None
     try:
         token = _CURRENT.set(frame)
         frame.is_running = True
         watch.active.add(frame)
-        for impl in guards:
-            frame.impl = impl
-            # Not atomic by the language, but nothing can switch threads inside it in CPython.
-            impl.calls += 1
-            try:
-                verdict = impl.function(request)
-            except BaseException as error:
-                verdict = _raised(impl, error)
-            if timed:
-                verdict = _timed(impl, verdict, frame, watch)
-            if verdict is not None or type(request) is not Request:
-                verdict = _admissible(impl, request, verdict)
-                if verdict is not None:
-                    if not shadow:
-                        return _in_time(impl, verdict, frame, watch, began)
-                    frame.passed_over.append((impl, verdict))
-        if now() - began > watch.least_ns and guards:
-            found = _in_time(guards[-1], None, frame, watch, began)
-            if not shadow:
-                return found
-            if found and all(impl is not found[0] for impl, _ in frame.passed_over):
-                frame.passed_over.append(found)
+        return _asked(guards, request, frame, watch, began, shadow)
     finally:
         # First: an interrupt may cut this short, and nobody may then still count as inside.
         frame.is_running = False
@@ -136,6 +103,40 @@ def ask(
             _CURRENT.reset(token)
         if type(request) is not Request:  # changed by a guard that was interrupted
             put_back(request, Request, None)
+
+
+def _asked(
+    guards: Sequence[Impl],
+    request: Request,
+    frame: Frame,
+    watch: Watch,
+    began: int,
+    shadow: bool = False,
+) -> Finding | None:
+    """Ask guards, in a dispatch that has begun."""
+    timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
+    for impl in guards:
+        frame.impl = impl
+        # Not atomic by the language, but nothing can switch threads inside it in CPython.
+        impl.calls += 1
+        try:
+            verdict = impl.function(request)
+        except BaseException as error:
+            verdict = _raised(impl, error)
+        if timed:
+            verdict = _timed(impl, verdict, frame, watch)
+        if verdict is not None or type(request) is not Request:
+            verdict = admissible(impl, request, verdict)
+            if verdict is not None:
+                if not shadow:
+                    return _in_time(impl, verdict, frame, watch, began)
+                frame.passed_over.append((impl, verdict))
+    if watch.now() - began > watch.least_ns and guards:
+        found = _in_time(guards[-1], None, frame, watch, began)
+        if not shadow:
+            return found
+        if found and all(impl is not found[0] for impl, _ in frame.passed_over):
+            frame.passed_over.append(found)
     return None
 
 
@@ -176,34 +177,18 @@ def through(
     """
     watch = kernel.watch
     now = watch.now
-    timed = watch.is_wary or not next(watch.passes) % SAMPLE_EVERY
-    guards = snapshot.guards
     frame.since_ns = began
     token = None
     try:
         token = _CURRENT.set(frame)
         frame.is_running = True
         watch.active.add(frame)
-        for impl in guards:
-            frame.impl = impl
-            impl.calls += 1
-            try:
-                verdict = impl.function(request)
-            except BaseException as error:
-                verdict = _raised(impl, error)
-            if timed:
-                verdict = _timed(impl, verdict, frame, watch)
-            if verdict is not None or type(request) is not Request:
-                verdict = _admissible(impl, request, verdict)
-                if verdict is not None:
-                    return _in_time(impl, verdict, frame, watch, began), None, False
-        since = now()
-        if since - began > watch.least_ns and guards:
-            found = _in_time(guards[-1], None, frame, watch, began)
-            if found is not None:
-                return found, None, False
+        found = _asked(snapshot.guards, request, frame, watch, began)
+        if found is not None:
+            return found, None, False
         if frame.queue:
             return None, None, False
+        since = now()
         frame.impl, frame.since_ns = signer, since
         signer.calls = calls = signer.calls + 1
         try:
@@ -213,12 +198,12 @@ def through(
             raise
         except BaseException as error:
             signer.failed()
-            raise HookFailed(signer, f"raised {_told(signer, error)}", error) from error
+            raise HookFailed(signer, f"raised {told_of(signer, error)}", error) from error
         finally:
             if calls % SAMPLE_EVERY == 1:
                 signer.sample(now() - since)
         if type(signed) is not Request or type(request) is not Request:
-            _refuse_signed(signer, put_back(request, Request, None), signed)
+            refuse_signed(signer, put_back(request, Request, None), signed)
         if not _is_good(request, signed, binding) or frame.queue or not kernel.leave(epoch):
             return None, signed, False
         frame.has_left = True
@@ -259,9 +244,9 @@ def call(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = No
     finally:
         changed = undone(args, kinds, before)
     if changed:
-        raise _wrong(impl, answer, "changed what it was given")
-    if not impl.is_async and _is_awaitable(answer):
-        raise _wrong(impl, answer, "returned an awaitable, which nobody would await")
+        raise wrong(impl, answer, "changed what it was given")
+    if not impl.is_async and is_awaitable(answer):
+        raise wrong(impl, answer, "returned an awaitable, which nobody would await")
     return answer
 
 
@@ -290,7 +275,7 @@ def _invoked(impl: Impl, frame: Frame, args: tuple[Any, ...]) -> Any:
         raise
     except BaseException as error:
         impl.failed()
-        raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
+        raise HookFailed(impl, f"raised {told_of(impl, error)}", error) from error
     finally:
         frame.is_running = was_running
         if watch is not None and not was_running:
@@ -319,7 +304,7 @@ async def acall(impl: Impl, *args: Any) -> Any:
         raise
     except BaseException as error:
         impl.failed()
-        raise HookFailed(impl, f"raised {_told(impl, error)}", error) from error
+        raise HookFailed(impl, f"raised {told_of(impl, error)}", error) from error
     finally:
         frame.is_running = False
         impl.sample(monotonic_ns() - began)
@@ -350,7 +335,7 @@ def sign(impl: Impl, request: Request, frame: Frame) -> Request:
         if changed:
             put_back(request, Request, None)
     if changed or type(signed) is not Request:
-        _refuse_signed(impl, changed, signed)
+        refuse_signed(impl, changed, signed)
     return signed
 
 
@@ -362,13 +347,6 @@ def _is_good(judged: Request, signed: Request, binding: Binding) -> bool:
         return False
 
 
-def _refuse_signed(impl: Impl, changed: bool, signed: object) -> NoReturn:
-    """Raise what is wrong with what a signer did."""
-    if changed:
-        raise _wrong(impl, signed, "changed what it was given")
-    raise _wrong(impl, signed, f"returned {_kind(signed)} instead of a Request")
-
-
 def judge_login(impl: Impl, login: Login, frame: Frame) -> Deny | Identity | None:
     """Ask one guard about a login; only the authenticator is shown password and code.
 
@@ -376,19 +354,7 @@ def judge_login(impl: Impl, login: Login, frame: Frame) -> Deny | Identity | Non
         HookFailed: It raised, or answered what it may not.
     """
     shown = login if impl.may_authenticate else login.without_secrets()
-    answer = call(impl, shown, frame=frame)
-    if answer is None:
-        return None
-    if type(answer) is Deny or type(answer) is Identity:
-        if (problem := answer.problem()) is not None:
-            impl.failed()
-            raise HookFailed(impl, f"returned {type(answer).__name__} whose {problem}")
-        if type(answer) is Identity and not impl.may_authenticate:
-            impl.failed()
-            raise HookFailed(impl, "returned an Identity without the grant 'authenticate'")
-        return answer
-    impl.failed()
-    raise HookFailed(impl, f"returned {_kind(answer)}, which on_login may not")
+    return identity(impl, call(impl, shown, frame=frame))
 
 
 def end_login(impl: Impl, login: Login, granted: bool, why: str, frame: Frame) -> Deny | None:
@@ -398,15 +364,7 @@ def end_login(impl: Impl, login: Login, granted: bool, why: str, frame: Frame) -
         HookFailed: It raised, or answered what it may not.
     """
     answer = call(impl, login.without_secrets(), granted, why, frame=frame)
-    if answer is None:
-        return None
-    if type(answer) is Deny and granted and impl.may_authenticate:
-        if (problem := answer.problem()) is None:
-            return answer
-        impl.failed()
-        raise HookFailed(impl, f"returned Deny whose {problem}")
-    impl.failed()
-    raise HookFailed(impl, f"returned {_kind(answer)}, which on_login_end may not")
+    return second_thought(impl, answer, granted)
 
 
 def respond(impl: Impl, incident: Incident) -> Any:
@@ -416,21 +374,7 @@ def respond(impl: Impl, incident: Incident) -> Any:
         HookFailed: It raised, or answered what it may not.
     """
     answer = call(impl, incident, is_open=True)
-    return answer if _is_awaitable(answer) else outcome(impl, answer)
-
-
-def outcome(impl: Impl, answer: object) -> Outcome:
-    """Check what a responder said it did.
-
-    Raises:
-        HookFailed: It is neither an `Outcome` nor `None`.
-    """
-    if answer is None:
-        return Outcome("nothing said", plugin=impl.name)
-    if type(answer) is Outcome and answer.problem() is None:
-        return attrs.evolve(answer, plugin=impl.name)
-    impl.failed()
-    raise HookFailed(impl, f"returned {_kind(answer)}, which on_incident may not")
+    return answer if is_awaitable(answer) else outcome(impl, answer)
 
 
 def contained(impl: Impl, *args: Any, is_open: bool = False, frame: Frame | None = None) -> Any:
@@ -464,7 +408,7 @@ def end(ends: Sequence[Impl], request: Request, left: bool, why: str, frame: Fra
         try:
             answer = _invoked(impl, frame, (request, left, why))
             if answer is not None:
-                raise _wrong(impl, answer, f"returned {_kind(answer)}, and may return nothing")
+                raise wrong(impl, answer, f"returned {kind(answer)}, and may return nothing")
         except HookFailed as failure:
             log.warning("%s.on_end %s", impl.name, failure.why)
         except KeyboardInterrupt as error:
@@ -492,7 +436,7 @@ def _tell_left(
         try:
             answer = impl.function(request, True, "")
             if answer is not None:
-                raise _wrong(impl, answer, f"returned {_kind(answer)}, and may return nothing")
+                raise wrong(impl, answer, f"returned {kind(answer)}, and may return nothing")
         except HookFailed as failure:
             log.warning("%s.on_end %s", impl.name, failure.why)
         except BaseException as error:
@@ -500,7 +444,7 @@ def _tell_left(
             if isinstance(error, KeyboardInterrupt):
                 interrupted = error
             else:
-                log.warning("%s.on_end raised %s", impl.name, _told(impl, error))
+                log.warning("%s.on_end raised %s", impl.name, told_of(impl, error))
         if calls % SAMPLE_EVERY == 1:
             impl.sample(now() - began)
         if type(request) is not Request:
@@ -508,36 +452,6 @@ def _tell_left(
             log.warning("%s.on_end changed the request: put back", impl.name)
     if interrupted is not None:
         raise interrupted
-
-
-def told(error: BaseException) -> str:
-    """Describe an exception in one line that cannot break out of a log.
-
-    An error of our own says what to do, often at its end: it is cut much later than any other.
-    """
-    limit = _OWN_TEXT if issubclass(type(error), HauberkError) else _TEXT
-    try:
-        text = str(error)[:limit]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a hostile __str__
-        text = ""
-    return f"{_kind(error)}: {masked(text)}" if text else _kind(error)
-
-
-def masked(text: str) -> str:
-    """Put a mask over what stands behind `signature=` and its like, and escape what is no text."""
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return _CREDENTIAL.sub(r"\1[secret]", shown)
-
-
-def _told(impl: Impl, error: BaseException) -> str:
-    """A signer's and an authenticator's exception may quote a secret: only its type is told."""
-    if impl.hook in ("sign_request", "on_login", "on_login_end") and not isinstance(
-        error, HauberkError
-    ):
-        return type(error).__name__
-    return told(error)
 
 
 def _raised(impl: Impl, error: BaseException) -> Deny:
@@ -556,7 +470,7 @@ def _timed(impl: Impl, verdict: object, frame: Frame, watch: Watch) -> Any:
     if took > watch.warn_ns:
         watch.name(frame, impl, took)
     if took > watch.deny_ns and type(verdict) is not Deny:
-        _discard(verdict)
+        discard(verdict)
         return Deny(f"took {took / 1e9:.3f} s, more than a guard may")
     return verdict
 
@@ -573,75 +487,3 @@ def _in_time(
         seen = "" if frame.named else " together with the guards before it"
         return slow, Deny(f"took {took / 1e9:.3f} s{seen}, more than a guard may")
     return None if verdict is None else (impl, verdict)
-
-
-def _admissible(impl: Impl, request: Request, answer: object) -> Verdict:
-    """Reduce whatever a guard did to something that it may do."""
-    if put_back(request, Request, None):
-        return _failed(impl, answer, "changed the request behind its back")
-    return _exact(impl, request, answer)
-
-
-def _exact(impl: Impl, request: Request, answer: object) -> Verdict:
-    if answer is None:
-        return None
-    if type(answer) is Deny or type(answer) is Wait:
-        if (problem := answer.problem()) is not None:
-            return _failed(impl, answer, f"{_kind(answer)}: {problem}")
-        return attrs.evolve(answer)  # its own might still be changed behind our back
-    if type(answer) is not Request:
-        what = "an awaitable" if _is_awaitable(answer) else _kind(answer)
-        return _failed(impl, answer, f"returned {what}, which on_request may not")
-    if not impl.may_amend:
-        return _failed(impl, answer, "amended the request without the grant 'amend'")
-    if (problem := answer.problem()) is not None:
-        return _failed(impl, answer, f"returned a Request whose {problem}")
-    if answer.account != request.account or answer.id != request.id:
-        return _failed(impl, answer, "changed the request's account or id")
-    if base_of(answer.url) != base_of(request.url):
-        return _failed(impl, answer, "changed the request's host")
-    # Returning what is already so is no amendment: a guard that clamps need not compare.
-    return None if answer == request else answer
-
-
-def _failed(impl: Impl, answer: object, why: str) -> Deny:
-    impl.failed()
-    _discard(answer)
-    return Deny(why)
-
-
-def _wrong(impl: Impl, answer: object, why: str) -> HookFailed:
-    """Count an answer that may not be, and make the failure to raise."""
-    impl.failed()
-    _discard(answer)
-    return HookFailed(impl, why)
-
-
-def _discard(answer: object) -> None:
-    """Close a coroutine that will not be awaited, so that it does not warn later."""
-    if type(answer) is not CoroutineType:
-        return
-    try:
-        answer.close()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        log.warning("a coroutine that nobody awaits could not be closed: %s", told(error))
-
-
-def _is_awaitable(answer: object) -> bool:
-    """Whether an answer is to be awaited; what cannot even be looked at counts as such."""
-    if answer is None:
-        return False
-    try:
-        return inspect.isawaitable(answer)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a hostile __class__
-        return True
-
-
-def _kind(answer: object) -> str:
-    """The name of a type, whatever its metaclass says when it is asked."""
-    name: str = _TYPE_NAME(type(answer))
-    return name

@@ -11,7 +11,8 @@ from contextvars import Context
 from typing import Any
 
 from hauberk import dispatch, offloop
-from hauberk.dispatch import Finding, HookFailed
+from hauberk.answers import HookFailed
+from hauberk.dispatch import Finding
 from hauberk.errors import Denied, HauberkError
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel
@@ -38,6 +39,7 @@ from hauberk.registry import Impl
 from hauberk.request import Operation, Request
 from hauberk.settings import Mode
 from hauberk.snapshot import ends, runs
+from hauberk.telling import masked
 
 log = logging.getLogger("hauberk")
 
@@ -252,7 +254,7 @@ class Drivers:
             log.warning(
                 "shadow mode: request %s would be stopped: %s",
                 step.request.id,
-                dispatch.masked(str(step.fields)),
+                masked(str(step.fields)),
             )
         if not step.snapshot.recorders:
             return None

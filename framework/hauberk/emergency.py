@@ -17,8 +17,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 from hauberk import dispatch
+from hauberk.answers import HookFailed
 from hauberk.binding import Binding
-from hauberk.dispatch import HookFailed
 from hauberk.errors import Denied, HauberkError, NotGranted, safe_text
 from hauberk.frames import Frame
 from hauberk.ports import Transport, Venues

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from hauberk import dispatch
 from hauberk.records import Outcome
 from hauberk.registry import EMERGENCY, FIRST, Impl
+from hauberk.telling import told
 
 if TYPE_CHECKING:
     from hauberk.kernel import Kernel
@@ -64,7 +64,7 @@ class Errands:
             try:
                 outcome = work()
             except BaseException as error:  # SystemExit included: it is a thread of ours
-                outcome = Outcome(f"the emergency lane raised {dispatch.told(error)}", False)
+                outcome = Outcome(f"the emergency lane raised {told(error)}", False)
             took_ns = self._kernel.clock.monotonic_ns() - began
             self._done(incident, outcome)
             future.set_result(evolve(outcome, plugin=FIRST, took_ns=took_ns))
@@ -75,7 +75,7 @@ class Errands:
             threading.Thread(target=run, name="hauberk-emergency", daemon=True).start()
         except RuntimeError as error:  # no more threads to be had
             self._working.discard(future)
-            future.set_result(Outcome(f"not begun: {dispatch.told(error)}", False, plugin=FIRST))
+            future.set_result(Outcome(f"not begun: {told(error)}", False, plugin=FIRST))
 
     def begun(self, incident: str) -> list[tuple[Impl, Future[Outcome]]]:
         """Return what was begun about an incident, as responders that were started; once."""
@@ -121,7 +121,7 @@ class Errands:
             try:
                 send()
             except BaseException as error:
-                log.error("the emergency lane could not be recorded: %s", dispatch.told(error))
+                log.error("the emergency lane could not be recorded: %s", told(error))
 
     def _done(self, incident: str, outcome: Outcome) -> None:
         fields = {"incident": incident, "did": outcome.did, "ok": outcome.ok}

@@ -13,12 +13,13 @@ from typing import Any, Final, Protocol
 
 from attrs import evolve
 
-from hauberk import dispatch, offloop
-from hauberk.dispatch import HookFailed
+from hauberk import answers, dispatch, offloop
+from hauberk.answers import HookFailed
 from hauberk.errors import MisuseError
 from hauberk.records import Incident, Outcome, Severity
 from hauberk.registry import Impl
 from hauberk.snapshot import Snapshot
+from hauberk.telling import told
 
 log = logging.getLogger("hauberk")
 
@@ -297,7 +298,7 @@ class Responses:
             thread.start()
         except RuntimeError as error:  # no more threads to be had: the others are still told
             impl.failed()
-            done(_failed(impl, dispatch.told(error), time.monotonic_ns()))
+            done(_failed(impl, told(error), time.monotonic_ns()))
 
     def _start_on_loop(
         self, impl: Impl, incident: Incident, done: Callable[[Outcome], None]
@@ -307,7 +308,7 @@ class Responses:
         async def run() -> None:
             try:
                 answer = await dispatch.acall(impl, incident)
-                done(_timed(dispatch.outcome(impl, answer), began))
+                done(_timed(answers.outcome(impl, answer), began))
             except HookFailed as failure:
                 done(_failed(impl, failure.why, began))
 
@@ -325,7 +326,7 @@ def asked(book: Book | None, what: str, *args: Any, default: Any = None) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        log.error("the book of incidents failed (%s): %s", what, dispatch.told(error))
+        log.error("the book of incidents failed (%s): %s", what, told(error))
         return default
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 from attrs import evolve
 
 from hauberk import dispatch, frames
+from hauberk.answers import HookFailed
 from hauberk.counts import publish
-from hauberk.dispatch import HookFailed, Interrupts
+from hauberk.dispatch import Interrupts
 from hauberk.engines import Engines
 from hauberk.errands import Errands
 from hauberk.errors import ClosedError, Denied, MisuseError, safe_text
@@ -30,6 +31,7 @@ from hauberk.registry import FIRST, Impl
 from hauberk.request import Request
 from hauberk.settings import KernelLimits, Mode, Settings
 from hauberk.snapshot import Snapshot
+from hauberk.telling import masked, told
 from hauberk.waking import Waking
 from hauberk.watch import Watch
 
@@ -194,7 +196,7 @@ class Kernel:
         shown = self.shown(request)
         told = {
             "method": shown.method,
-            "url": dispatch.masked(shown.url),
+            "url": masked(shown.url),
             "params": [list(pair) for pair in shown.params],
             "operation": shown.operation,
             **(fields or {}),
@@ -434,7 +436,7 @@ class Kernel:
                 with frames.after(frame):
                     send()
             except Exception as error:
-                log.error("what a hook reported could not be sent: %s", dispatch.told(error))
+                log.error("what a hook reported could not be sent: %s", told(error))
             except KeyboardInterrupt as error:
                 interrupted = error
         if interrupted is not None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve
 
 from hauberk import dispatch, offloop
+from hauberk.answers import HookFailed
 from hauberk.binding import bind_accounts
 from hauberk.context import Context
-from hauberk.dispatch import HookFailed, Interrupts
+from hauberk.dispatch import Interrupts
 from hauberk.errors import (
     ConfigError,
     ConfigProblem,
@@ -25,6 +26,7 @@ from hauberk.ports import Venues
 from hauberk.registry import BOTS, FIRST, Part, implementations
 from hauberk.snapshot import Hooks, Snapshot, arrange
 from hauberk.starting import Starting, View
+from hauberk.telling import told
 
 if TYPE_CHECKING:
     from hauberk.kernel import Kernel
@@ -237,4 +239,4 @@ def _is_meant(plugin: object, item: tuple[Part, Hooks]) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, HauberkError) else dispatch.told(error)
+    return str(error) if isinstance(error, HauberkError) else told(error)

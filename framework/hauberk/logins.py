@@ -11,7 +11,8 @@ import logging
 from typing import Any, Final
 
 from hauberk import dispatch
-from hauberk.dispatch import HookFailed, Interrupts
+from hauberk.answers import HookFailed
+from hauberk.dispatch import Interrupts
 from hauberk.errors import Denied
 from hauberk.frames import Frame
 from hauberk.kernel import Kernel

@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from hauberk.dispatch import told
+from hauberk.telling import told
 
 if TYPE_CHECKING:
     from hauberk.guard import Guard

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import Final
 
-from hauberk import dispatch
+from hauberk.telling import told
 
 log = logging.getLogger("hauberk")
 
@@ -98,7 +98,7 @@ class Recording:
             try:
                 send()
             except BaseException as error:  # whoever waits raises it
-                log.error("an incident could not be recorded: %s", dispatch.told(error))
+                log.error("an incident could not be recorded: %s", told(error))
                 future.set_exception(error)
             else:
                 future.set_result(None)

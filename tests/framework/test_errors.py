@@ -6,10 +6,10 @@ import pytest
 
 import hauberk
 from hauberk import errors
-from hauberk.dispatch import told
 from hauberk.errors import CredentialsMissing, Denied, HauberkError, StoreError, safe_text
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.request import Request
+from hauberk.telling import told
 from hauberk.testing import DEFAULT_URL, make_guard
 
 

@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from hauberk import dispatch
 from hauberk.accounts import DEFAULT_ALLOW
+from hauberk.answers import HookFailed
 from hauberk.command import FAIL, OK, WARN, Check
 from hauberk.discovery import installed
 from hauberk.errors import ConfigError, CredentialsMissing, HauberkError
@@ -119,7 +120,7 @@ def check_by_plugins(guard: Guard) -> Iterator[Check]:
     for impl in guard.snapshot.impls("on_doctor"):
         try:
             found = list(dispatch.call(impl) or ())
-        except dispatch.HookFailed as failure:
+        except HookFailed as failure:
             yield Check(f"plugin {impl.name}", WARN, f"its checks {failure.why}", _MEND)
             continue
         for check in found:

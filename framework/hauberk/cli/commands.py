@@ -24,9 +24,9 @@ from hauberk.cli.failure import (
 )
 from hauberk.cli.line import Line
 from hauberk.cli.options import Options
-from hauberk.dispatch import told
 from hauberk.errors import HauberkError
 from hauberk.spelling import nearest
+from hauberk.telling import told
 
 if TYPE_CHECKING:
     from rich.console import Console

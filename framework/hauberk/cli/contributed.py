@@ -17,6 +17,7 @@ from hauberk.opening import load
 from hauberk.ownloop import made
 from hauberk.plan import Planned
 from hauberk.registry import implementations
+from hauberk.telling import told
 
 log = logging.getLogger("hauberk")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}(?: [a-z][a-z0-9-]{0,31})?\Z")
@@ -88,7 +89,7 @@ def _asked(planned: Planned) -> list[Any]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        log.warning("plugin %s contributes no commands: %s", planned.name, dispatch.told(error))
+        log.warning("plugin %s contributes no commands: %s", planned.name, told(error))
         return []
 
 
@@ -121,5 +122,5 @@ def _unparsable(command: Command) -> str:
     try:
         App(default_command=command.run).assemble_argument_collection(parse_docstring=True)
     except Exception as error:
-        return f"its parameters cannot be read: {dispatch.told(error)}"
+        return f"its parameters cannot be read: {told(error)}"
     return ""

@@ -11,12 +11,12 @@ from hauberk.cli.answer import Answer, listing, printable
 from hauberk.cli.options import Options
 from hauberk.counts import HookCounts, published
 from hauberk.discovery import installed
-from hauberk.dispatch import told
 from hauberk.leftfiles import is_running
 from hauberk.opening import load
 from hauberk.ownloop import made
 from hauberk.plan import Plan, Planned
 from hauberk.registry import BOTS, implementations
+from hauberk.telling import told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from attrs import frozen
 
-from hauberk import dispatch
 from hauberk.accounts import Account
 from hauberk.hooks import Plugin
 from hauberk.ports import PORTS
+from hauberk.telling import told
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule, image, show
 from hauberk.testing.conformance.stage import Stage
 from hauberk.testing.extras import Absent
@@ -129,7 +129,7 @@ def _asked(cls: Any, folder: Path, stage: Stage, draft: Draft) -> list[Any]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        _fail(stage, Rule.NEVER_RAISES, f"it raised {dispatch.told(error)}")
+        _fail(stage, Rule.NEVER_RAISES, f"it raised {told(error)}")
         return []
     if image(written) != before:
         _fail(stage, Rule.CHANGES_NOTHING, "it changed what it was given")

@@ -8,17 +8,18 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Final, Self
 
-from hauberk import dispatch
+from hauberk import answers, dispatch
+from hauberk.answers import HookFailed
 from hauberk.batch import KNOWN
 from hauberk.command import Check, Command
 from hauberk.context import Context
-from hauberk.dispatch import HookFailed
 from hauberk.errors import Denied, HauberkError, safe_text
 from hauberk.frames import Frame
 from hauberk.protocol import MAX_AMENDMENTS
 from hauberk.registry import Impl
 from hauberk.request import Request
 from hauberk.signed import check_signed
+from hauberk.telling import told
 from hauberk.testing.clock import FakeClock
 from hauberk.testing.conformance.failure import ConformanceFailed, Rule, image
 from hauberk.testing.conformance.stage import Stage
@@ -58,7 +59,7 @@ class Subject:
         try:
             self.plugin = self._setup.make()
         except Exception as error:
-            raise stage.unloadable(f"making it raised {dispatch.told(error)}") from error
+            raise stage.unloadable(f"making it raised {told(error)}") from error
         self.hooks = stage.hooks(self.plugin)
         if "on_start" in self.hooks:
             try:
@@ -168,7 +169,7 @@ class Subject:
     def _called(self, impl: Impl, *args: Any) -> Any:
         if impl.is_async:
             answer = self._stage.on_loop(dispatch.acall(impl, *args))
-            return dispatch.outcome(impl, answer) if impl.hook == "on_incident" else answer
+            return answers.outcome(impl, answer) if impl.hook == "on_incident" else answer
         if impl.hook == "on_incident":
             return dispatch.respond(impl, *args)
         frame = Frame(is_open=impl.hook == "on_response")
@@ -228,7 +229,7 @@ class Subject:
         try:
             return check_signed(judged, signed, binding)
         except (HauberkError, ValueError) as error:
-            return f"what it signed cannot be read back: {dispatch.told(error)}"
+            return f"what it signed cannot be read back: {told(error)}"
 
 
 def _batch_problem(answer: object, rows: int) -> str | None:
