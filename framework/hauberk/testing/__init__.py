@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hauberk.memorystore import MemoryStore
     from hauberk.testing.clock import FakeClock
     from hauberk.testing.conformance import ConformanceFailed, Rule, check_plugin
     from hauberk.testing.factory import GuardFactory
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from hauberk.testing.ports import (
         FixedPrices,
         HmacReference,
-        MemoryStore,
         MemoryStores,
         MemoryVault,
         OpenVenue,

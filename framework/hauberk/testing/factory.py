@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from hauberk.guard import Guard
+from hauberk.memorystore import MemoryStore
 from hauberk.testing.clock import FakeClock
 from hauberk.testing.guards import PlanOptions, Providers, make_guard, named
-from hauberk.testing.ports import MemoryStore
 
 
 class GuardFactory:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from hauberk.memorystore import MemoryStore
     from hauberk.testing.clock import FakeClock
     from hauberk.testing.factory import GuardFactory
-    from hauberk.testing.ports import MemoryStore
     from hauberk.testing.sandbox import RunningSandbox
 
 
@@ -30,7 +30,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def store() -> MemoryStore:
     """The store that `guard` gives to the first plugin it is made with."""
-    from hauberk.testing.ports import MemoryStore
+    from hauberk.memorystore import MemoryStore
 
     return MemoryStore()
 

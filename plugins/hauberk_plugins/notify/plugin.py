@@ -17,6 +17,7 @@ from hauberk.environment import VARIABLES
 from hauberk.errors import ConfigError, ConfigProblem, HauberkError, safe_text
 from hauberk.hooks import Plugin, hookimpl
 from hauberk.keypath import KeyPath
+from hauberk.memorystore import MemoryStore
 from hauberk.records import Event, Incident, Outcome, Severity
 from hauberk.sealed import Sealed
 from hauberk.secret import Secret
@@ -28,7 +29,6 @@ from hauberk_plugins.notify.desk import STORE_S, Desk
 from hauberk_plugins.notify.entry import Entry
 from hauberk_plugins.notify.errors import RouteUnusable
 from hauberk_plugins.notify.outbox import Outbox
-from hauberk_plugins.notify.records import MemoryRecords
 from hauberk_plugins.notify.reference import Places, Reference, resolved
 from hauberk_plugins.notify.sender import CourierFailed, CourierSender, Sender
 from hauberk_plugins.notify.templates import Message
@@ -62,7 +62,7 @@ class NotifyPlugin(Plugin):
         self.config = config
         self.routes = {one.name: one.route() for one in config.routes}
         self.sender = sender or CourierSender()
-        self._spare_records = MemoryRecords()
+        self._spare_records = MemoryStore()
         self._workers: list[Worker] = []
 
     @hookimpl

@@ -11,14 +11,13 @@ from notify_servers import PATIENCE_S
 
 from hauberk import Severity, StoreConflict, StoreError
 from hauberk.errors import HauberkError
+from hauberk.memorystore import MemoryStore
 from hauberk.records import Incident
-from hauberk.testing import MemoryStore
 from hauberk_plugins.notify.delivery import Bounded, Delivery
 from hauberk_plugins.notify.desk import Desk
 from hauberk_plugins.notify.entry import Entry, Retrying
 from hauberk_plugins.notify.errors import OutboxFailed
 from hauberk_plugins.notify.outbox import Outbox
-from hauberk_plugins.notify.records import MemoryRecords
 from hauberk_plugins.notify.routing import Route
 from hauberk_plugins.notify.templates import Message
 from hauberk_plugins.notify.worker import Worker
@@ -282,7 +281,7 @@ def test_every_error_is_one_of_ours() -> None:
 
 
 def test_records_in_memory_keep_the_contract_of_a_store_as_far_as_it_is_used() -> None:
-    store = MemoryRecords()
+    store = MemoryStore()
     assert store.put("a", b"1", version=0) == 1
     assert store.put("a", b"2", version=1) == 2
     with pytest.raises(StoreConflict):
