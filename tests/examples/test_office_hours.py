@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.examples.distributions import install, python
 
-SOURCE = Path(__file__).parents[2] / "examples" / "hauberk-office-hours"
 OPEN = """
 import hauberk, json
 from hauberk import Login, Secret
@@ -49,35 +44,10 @@ office_hours: {{networks: [10.1.0.0/16], hours: "{hours}"}}
 """
 
 
-def _python(*args: str | Path, cwd: Path, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *args],
-        cwd=cwd,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distribution as a wheel, installed beside Hauberk and not into its environment."""
-    folder = tmp_path_factory.mktemp("office-hours")
-    source, wheels, installed = folder / "source", folder / "wheels", folder / "site"
-    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns(".*", "build", "dist"))
-    _python("-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, cwd=source)
-    (wheel,) = wheels.iterdir()
-    _python(
-        *("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", installed),
-        wheel,
-        cwd=folder,
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-    )
-    return installed
+    return install("hauberk-office-hours", tmp_path_factory.mktemp("hauberk-office-hours") / "made")
 
 
 def _open(site: Path, folder: Path, hours: str) -> dict[str, Any]:
@@ -85,7 +55,7 @@ def _open(site: Path, folder: Path, hours: str) -> dict[str, Any]:
     key = folder / "wrapping.key"
     key.touch(0o600)
     key.write_text(b64encode(bytes(32)).decode() + "\n")
-    shown = _python("-W", "error", "-c", OPEN, cwd=folder, PYTHONPATH=str(site))
+    shown = python("-W", "error", "-c", OPEN, cwd=folder, PYTHONPATH=str(site))
     told: dict[str, Any] = json.loads(shown)
     return told
 
@@ -112,32 +82,3 @@ def test_in_hours_the_authenticator_decides(site: Path, tmp_path: Path) -> None:
 
 def test_a_section_that_is_wrong_stops_the_start(site: Path, tmp_path: Path) -> None:
     assert "write 07:00-20:00" in _open(site, tmp_path, "always")["error"]
-
-
-def test_it_passes_its_own_tests_against_the_installed_wheel(site: Path, tmp_path: Path) -> None:
-    tests = tmp_path / "tests"
-    shutil.copytree(SOURCE / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCE / "pyproject.toml", tmp_path)
-    shown = _python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        "--hypothesis-profile=ci",  # without deadlines: a busy machine is no failure
-        cwd=tmp_path,
-        PYTHONPATH=str(site),
-    )
-    assert re.search(r"^\d+ passed", shown, re.MULTILINE)
-
-
-def test_it_passes_mypy_strict(site: Path, pytestconfig: pytest.Config) -> None:
-    cache = pytestconfig.cache
-    folder = cache.mkdir("office-hours-mypy") if cache else site
-    shown = _python("-m", "mypy", "--cache-dir", folder, cwd=SOURCE, MYPYPATH="src")
-    assert shown.startswith("Success: no issues found")
-
-
-def test_it_imports_only_what_a_third_party_may(site: Path) -> None:
-    public = {"hauberk"}
-    for path in (site / "hauberk_office_hours").glob("*.py"):
-        for module in re.findall(
-            r"^(?:from|import) (hauberk[.\w]*)", path.read_text(), re.MULTILINE
-        ):
-            assert module in public or module.startswith("hauberk_office_hours"), path.name

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,8 +11,8 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from tests.examples.distributions import install, python
 
-SOURCE = Path(__file__).parents[2] / "examples" / "hauberk-oncall"
 PATIENCE_S = 60.0
 OPEN = """
 import hauberk, json
@@ -41,35 +36,10 @@ oncall: {{url: "{url}", key: "env:ONCALL_KEY", timeout_s: 1.5}}
 """
 
 
-def _python(*args: str | Path, cwd: Path, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *args],
-        cwd=cwd,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distribution as a wheel, installed beside Hauberk and not into its environment."""
-    folder = tmp_path_factory.mktemp("oncall")
-    source, wheels, installed = folder / "source", folder / "wheels", folder / "site"
-    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns(".*", "build", "dist"))
-    _python("-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, cwd=source)
-    (wheel,) = wheels.iterdir()
-    _python(
-        *("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", installed),
-        wheel,
-        cwd=folder,
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
-    )
-    return installed
+    return install("hauberk-oncall", tmp_path_factory.mktemp("hauberk-oncall") / "made")
 
 
 @pytest.fixture
@@ -96,7 +66,7 @@ def pager() -> Iterator[tuple[str, Queue[Any]]]:
 
 def _open(site: Path, folder: Path, url: str, grants: str = "transport") -> dict[str, Any]:
     (folder / "hauberk.yml").write_text(CONFIG.format(url=url, grants=grants))
-    shown = _python(
+    shown = python(
         "-W", "error", "-c", OPEN, cwd=folder, PYTHONPATH=str(site), ONCALL_KEY="hunter2"
     )
     told: dict[str, Any] = json.loads(shown)
@@ -125,32 +95,3 @@ def test_without_the_grant_it_has_no_way_out(
     ((what, ok),) = [(what, ok) for plugin, what, ok in told["outcome"] if plugin == "oncall"]
     assert (what, ok) == ("nobody paged: it needs the grant `transport`", False)
     assert got.empty()
-
-
-def test_it_passes_its_own_tests_against_the_installed_wheel(site: Path, tmp_path: Path) -> None:
-    tests = tmp_path / "tests"
-    shutil.copytree(SOURCE / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCE / "pyproject.toml", tmp_path)
-    shown = _python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        "--hypothesis-profile=ci",  # without deadlines: a busy machine is no failure
-        cwd=tmp_path,
-        PYTHONPATH=str(site),
-    )
-    assert re.search(r"^\d+ passed", shown, re.MULTILINE)
-
-
-def test_it_passes_mypy_strict(site: Path, pytestconfig: pytest.Config) -> None:
-    cache = pytestconfig.cache
-    folder = cache.mkdir("oncall-mypy") if cache else site
-    shown = _python("-m", "mypy", "--cache-dir", folder, cwd=SOURCE, MYPYPATH="src")
-    assert shown.startswith("Success: no issues found")
-
-
-def test_it_imports_only_what_a_third_party_may(site: Path) -> None:
-    public = {"hauberk", "hauberk.errors"}
-    for path in (site / "hauberk_oncall").glob("*.py"):
-        for module in re.findall(
-            r"^(?:from|import) (hauberk[.\w]*)", path.read_text(), re.MULTILINE
-        ):
-            assert module in public or module.startswith("hauberk_oncall"), path.name

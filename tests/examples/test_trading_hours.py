@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-SOURCE = Path(__file__).parents[2] / "examples" / "hauberk-trading-hours"
+from tests.examples.distributions import install, python
 
 OPEN = """
 import hauberk, json, sys
@@ -52,42 +47,17 @@ trading_hours:
 """
 
 
-def _python(*args: str | Path, cwd: Path, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *args],
-        cwd=cwd,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distribution as a wheel, installed beside Hauberk and not into its environment."""
-    folder = tmp_path_factory.mktemp("trading-hours")
-    source, wheels, installed = folder / "source", folder / "wheels", folder / "site"
-    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns(".*", "build", "dist"))
-    _python("-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, cwd=source)
-    (wheel,) = wheels.iterdir()
-    _python(
-        *("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", installed),
-        wheel,
-        cwd=folder,
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
+    return install(
+        "hauberk-trading-hours", tmp_path_factory.mktemp("hauberk-trading-hours") / "made"
     )
-    return installed
 
 
 def _open(site: Path, folder: Path, plugins: str, *sections: str) -> dict[str, object]:
     (folder / "hauberk.yml").write_text(CONFIG.format(plugins=plugins) + "\n".join(sections))
-    shown = _python(
-        "-W", "error", "-c", OPEN, cwd=folder, PYTHONPATH=str(site), K="key", S="secret"
-    )
+    shown = python("-W", "error", "-c", OPEN, cwd=folder, PYTHONPATH=str(site), K="key", S="secret")
     told: dict[str, object] = json.loads(shown)
     return told
 
@@ -134,32 +104,3 @@ def test_its_section_is_checked_with_line_and_what_to_write(site: Path, tmp_path
         r"hauberk\.yml:\d+: trading_hours\.timezone: .*did you mean America/New_York", message
     )
     assert re.search(r"hauberk\.yml:\d+: trading_hours\.weekly: .*no day of the week", message)
-
-
-def test_it_passes_its_own_tests_against_the_installed_wheel(site: Path, tmp_path: Path) -> None:
-    tests = tmp_path / "tests"
-    shutil.copytree(SOURCE / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCE / "pyproject.toml", tmp_path)
-    shown = _python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        "--hypothesis-profile=ci",  # without deadlines: a busy machine is no failure
-        cwd=tmp_path,
-        PYTHONPATH=str(site),
-    )
-    assert re.search(r"^\d+ passed", shown, re.MULTILINE)
-
-
-def test_it_passes_mypy_strict(site: Path, pytestconfig: pytest.Config) -> None:
-    cache = pytestconfig.cache
-    folder = cache.mkdir("example-mypy") if cache else site
-    shown = _python("-m", "mypy", "--cache-dir", folder, cwd=SOURCE, MYPYPATH="src")
-    assert shown.startswith("Success: no issues found")
-
-
-def test_it_imports_only_what_a_third_party_may(site: Path) -> None:
-    public = {"hauberk", "hauberk.errors", "hauberk.accounts"}
-    for path in (site / "hauberk_trading_hours").glob("*.py"):
-        for module in re.findall(
-            r"^(?:from|import) (hauberk[.\w]*)", path.read_text(), re.MULTILINE
-        ):
-            assert module in public or module.startswith("hauberk_trading_hours"), path.name
