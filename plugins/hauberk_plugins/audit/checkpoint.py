@@ -10,7 +10,7 @@ from typing import Final
 from attrs import field, frozen
 
 from hauberk_plugins.audit.merkle import HASH_BYTES, MAX_SIZE
-from hauberk_plugins.audit.note import NoteError
+from hauberk_plugins.notes.note import NoteError
 
 _SIZE: Final = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 

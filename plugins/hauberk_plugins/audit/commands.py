@@ -24,9 +24,9 @@ from hauberk_plugins.audit.examine import examine
 from hauberk_plugins.audit.export_command import export
 from hauberk_plugins.audit.findings import Verified
 from hauberk_plugins.audit.index import Index, Query
-from hauberk_plugins.audit.note import NoteError, VerifierKey
 from hauberk_plugins.audit.record import Record
 from hauberk_plugins.audit.witness import FileWitness
+from hauberk_plugins.notes.note import NoteError, VerifierKey
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

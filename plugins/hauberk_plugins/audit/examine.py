@@ -15,11 +15,11 @@ from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.findings import Finding, Verified, What
 from hauberk_plugins.audit.keybook import BEGIN, KEY, announced
 from hauberk_plugins.audit.merkle import Digests
-from hauberk_plugins.audit.note import MAX_BYTES, NoteError, VerifierKey, read_note
 from hauberk_plugins.audit.record import read_line
 from hauberk_plugins.audit.segments import segments
 from hauberk_plugins.audit.trust import CHECKPOINT
 from hauberk_plugins.audit.verify import verify
+from hauberk_plugins.notes.note import MAX_BYTES, NoteError, VerifierKey, read_note
 
 _NONE_YET: Final = (
     "that a checkpoint was removed with what is remembered of it: none is remembered, as before "

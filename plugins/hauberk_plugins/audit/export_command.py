@@ -20,8 +20,8 @@ from hauberk_plugins.audit.merkle import (
     leaf_hash,
     root,
 )
-from hauberk_plugins.audit.note import NoteError
 from hauberk_plugins.audit.trust import Signed, left
+from hauberk_plugins.notes.note import NoteError
 
 _DEFAULTS: Final = Options()
 _NAME: Final = "audit"

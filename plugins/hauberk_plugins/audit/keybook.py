@@ -15,7 +15,7 @@ from typing import Any, Final
 from hauberk.errors import StoreConflict
 from hauberk.ports import Store
 from hauberk.secret import Secret
-from hauberk_plugins.audit.note import NoteError, SignerKey, VerifierKey
+from hauberk_plugins.notes.note import NoteError, SignerKey, VerifierKey
 
 #: The kinds of records that announce keys.
 BEGIN: Final = "audit.begin"

@@ -17,7 +17,6 @@ from hauberk_plugins.audit.errors import AuditUnwritable
 from hauberk_plugins.audit.index import Index, Query
 from hauberk_plugins.audit.keybook import BEGIN, KEY, KeyBook
 from hauberk_plugins.audit.logfile import LogFile
-from hauberk_plugins.audit.note import NoteError, VerifierKey, sign_note
 from hauberk_plugins.audit.record import Record, epoch_ns, line, nanoseconds, read_line
 from hauberk_plugins.audit.trust import (
     CHECKPOINT,
@@ -27,6 +26,7 @@ from hauberk_plugins.audit.trust import (
     refuse_other,
     remembered,
 )
+from hauberk_plugins.notes.note import NoteError, VerifierKey, sign_note
 
 #: The source of the log's own records.
 _SOURCE: Final = "audit"

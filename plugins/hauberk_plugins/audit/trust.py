@@ -20,8 +20,8 @@ from hauberk_plugins.audit.keybook import BEGIN, KeyBook
 from hauberk_plugins.audit.levels import MissingHash
 from hauberk_plugins.audit.logfile import LogFile
 from hauberk_plugins.audit.merkle import root
-from hauberk_plugins.audit.note import MAX_BYTES, NoteError, VerifierKey, read_note
 from hauberk_plugins.audit.record import read_line
+from hauberk_plugins.notes.note import MAX_BYTES, NoteError, VerifierKey, read_note
 
 CHECKPOINT: Final = "checkpoint"
 _LOOK: Final = "look at it with `hauberk audit verify`"

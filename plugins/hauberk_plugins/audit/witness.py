@@ -13,7 +13,7 @@ from hauberk.errors import HauberkError
 from hauberk.files import read_private, write_private
 from hauberk.ports import Transport
 from hauberk.request import Request
-from hauberk_plugins.audit.note import MAX_BYTES
+from hauberk_plugins.notes.note import MAX_BYTES
 
 TIMEOUT_S: Final = 10.0
 

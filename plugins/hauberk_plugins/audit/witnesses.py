@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from hauberk_plugins.audit.checkpoint import Checkpoint
 from hauberk_plugins.audit.keybook import KeyBook
 from hauberk_plugins.audit.logger import AuditLogger
-from hauberk_plugins.audit.note import NoteError, VerifierKey, read_note
 from hauberk_plugins.audit.witness import Witness, WitnessFailed
+from hauberk_plugins.notes.note import NoteError, VerifierKey, read_note
 
 log = logging.getLogger("hauberk.audit")
 

@@ -16,11 +16,11 @@ from attrs import asdict, evolve
 from hauberk.cli import Answer, Options, UsageError, table
 from hauberk.command import Command, owner_of, started
 from hauberk.errors import HauberkError, SealError, StoreError
+from hauberk_plugins.notes.note import VerifierKey
 from hauberk_plugins.recovery import audited
 from hauberk_plugins.recovery.incident_recovery import IncidentRecovery
 from hauberk_plugins.recovery.manifest import Manifest
 from hauberk_plugins.recovery.results import Listed, Restored
-from hauberk_plugins.recovery.signature import VerifierKey
 from hauberk_plugins.recovery.surroundings import NAME
 
 if TYPE_CHECKING:

@@ -9,15 +9,16 @@ from typing import Final
 from hauberk.errors import SealError, StoreConflict, StoreError
 from hauberk.ports import Store
 from hauberk.secret import Secret
+from hauberk_plugins.notes.note import SignerKey, VerifierKey
 from hauberk_plugins.recovery.errors import RecoveryError
-from hauberk_plugins.recovery.signature import SEED_BYTES, Signer, VerifierKey
+from hauberk_plugins.recovery.signature import SEED_BYTES
 from hauberk_plugins.recovery.surroundings import NAME, Opened, Surroundings
 
 KEY: Final = "key"
 _ID_BYTES: Final = 8
 
 
-def signer(sealed: Store, random: Callable[[int], bytes]) -> Signer:
+def signer(sealed: Store, random: Callable[[int], bytes]) -> SignerKey:
     """Return what signs; the first who asks makes it.
 
     Args:
@@ -50,6 +51,6 @@ def known_key(around: Surroundings) -> VerifierKey | None:
     return None
 
 
-def _signer_of(record: bytes) -> Signer:
+def _signer_of(record: bytes) -> SignerKey:
     name = f"hauberk-recovery/{record[:_ID_BYTES].hex()}"
-    return Signer(name, Secret(record[_ID_BYTES:]))
+    return SignerKey(name, Secret(record[_ID_BYTES:]))

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from hauberk.errors import HauberkError
 from hauberk.files import REAL, FileOperations, make_private_folder
+from hauberk_plugins.notes.note import VerifierKey
 from hauberk_plugins.recovery.errors import NoSuchPoint, PointNotMade, RecoveryError
 from hauberk_plugins.recovery.identity import known_key, signer
 from hauberk_plugins.recovery.lock import alone, state_alone
@@ -31,7 +32,6 @@ from hauberk_plugins.recovery.ours import look
 from hauberk_plugins.recovery.point import Point, points
 from hauberk_plugins.recovery.restoring import Restoring, Wanted
 from hauberk_plugins.recovery.results import BEFORE, Created, Drilled, Listed, Restored
-from hauberk_plugins.recovery.signature import VerifierKey
 from hauberk_plugins.recovery.surroundings import NAME, Surroundings
 
 _MEND: Final = "make room, or mend what it says"

@@ -25,12 +25,13 @@ from hauberk.files import (
     write_private,
 )
 from hauberk.ports import BackedUp
+from hauberk_plugins.notes.note import SignerKey
 from hauberk_plugins.recovery import audited
 from hauberk_plugins.recovery.disk import copy, entries, make_folders, sync_folder
 from hauberk_plugins.recovery.errors import PointNotMade
 from hauberk_plugins.recovery.manifest import ID_FORM, LeftOut, Manifest
 from hauberk_plugins.recovery.point import MANIFEST
-from hauberk_plugins.recovery.signature import Signer
+from hauberk_plugins.recovery.signature import signed
 
 #: Where things are in a point.
 CONFIG: Final = "config"
@@ -81,7 +82,7 @@ def make(
     folder: Path,
     empty: Manifest,
     source: Source,
-    signer: Signer,
+    signer: SignerKey,
     told: Callable[[str, int], object],
     files: FileOperations,
 ) -> Manifest:
@@ -119,7 +120,9 @@ def make(
                 files=tuple(entries(making, lambda size: told("hashing", size), files)),
                 left_out=tuple(left_out),
             )
-            write_private(making / MANIFEST, signer.note(manifest.to_text()).encode(), files=files)
+            write_private(
+                making / MANIFEST, signed(manifest.to_text(), signer).encode(), files=files
+            )
             return manifest
     except OSError as error:
         where = error.filename or folder

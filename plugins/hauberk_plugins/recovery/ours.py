@@ -10,10 +10,10 @@ from pathlib import Path
 from attrs import frozen
 
 from hauberk.files import FileOperations
+from hauberk_plugins.notes.note import VerifierKey
 from hauberk_plugins.recovery.errors import NoSuchPoint, PointAltered, PointForeign, RecoveryError
 from hauberk_plugins.recovery.point import Point, points
 from hauberk_plugins.recovery.results import is_before
-from hauberk_plugins.recovery.signature import VerifierKey
 
 
 @frozen

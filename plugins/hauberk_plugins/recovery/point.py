@@ -11,6 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from hauberk.files import REAL, FileOperations
+from hauberk_plugins.notes.note import VerifierKey
 from hauberk_plugins.recovery.disk import copy, digest, make_folders, walk
 from hauberk_plugins.recovery.errors import (
     NoSuchPoint,
@@ -26,7 +27,7 @@ from hauberk_plugins.recovery.manifest import (
     Manifest,
     is_id,
 )
-from hauberk_plugins.recovery.signature import NotSigned, VerifierKey, signer_of, text_of
+from hauberk_plugins.recovery.signature import NotSigned, signer_of, text_of
 
 MANIFEST: Final = "manifest"
 

@@ -8,8 +8,8 @@ from typing import Final
 from attrs import frozen
 
 from hauberk.command import FAIL, Check
+from hauberk_plugins.notes.note import VerifierKey
 from hauberk_plugins.recovery.manifest import Manifest
-from hauberk_plugins.recovery.signature import VerifierKey
 
 #: What the reason of a point begins with that a restore has made.
 BEFORE: Final = "before restoring "

@@ -17,9 +17,9 @@ from hauberk_plugins.audit.examine import examine, lines
 from hauberk_plugins.audit.findings import What
 from hauberk_plugins.audit.keybook import KeyBook
 from hauberk_plugins.audit.logger import MAX_PENDING, MAX_PENDING_BYTES, AuditLogger
-from hauberk_plugins.audit.note import NoteError, SignerKey, sign_note
 from hauberk_plugins.audit.record import line, read_line
 from hauberk_plugins.audit.segments import MAX_LINE
+from hauberk_plugins.notes.note import NoteError, SignerKey, sign_note
 
 FORGED = Secret(bytes(32))
 NOW = 1_700_000_000_123_456_789

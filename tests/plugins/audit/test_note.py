@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hauberk.secret import Secret
 from hauberk_plugins.audit.checkpoint import Checkpoint
-from hauberk_plugins.audit.note import NoteError, SignerKey, VerifierKey, read_note, sign_note
+from hauberk_plugins.notes.note import NoteError, SignerKey, VerifierKey, read_note, sign_note
 
 #: From the documentation of Go's golang.org/x/mod/sumdb/note.
 PETER = VerifierKey.parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")

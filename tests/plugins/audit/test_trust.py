@@ -15,8 +15,8 @@ from hauberk_plugins.audit.findings import What
 from hauberk_plugins.audit.keybook import KeyBook
 from hauberk_plugins.audit.logger import AuditLogger
 from hauberk_plugins.audit.merkle import leaf_hash
-from hauberk_plugins.audit.note import NoteError
 from hauberk_plugins.audit.record import line, read_line
+from hauberk_plugins.notes.note import NoteError
 
 NOW = 1_700_000_000_123_456_789
 

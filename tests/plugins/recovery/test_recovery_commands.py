@@ -254,7 +254,7 @@ def test_a_copy_elsewhere_is_verified_by_the_key_that_was_noted_down(world: Worl
     assert world.json("verify", str(world.root / "usb"), "--key", made["key"])["signature"]
     forged = made["key"].split("+")[2]
     other = "hauberk-recovery/0000000000000000"
-    from hauberk_plugins.recovery.signature import VerifierKey
+    from hauberk_plugins.notes.note import VerifierKey
 
     key = VerifierKey(other, VerifierKey.parse(made["key"]).public)
     assert forged in str(key)

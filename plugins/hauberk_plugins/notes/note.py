@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hauberk.errors import HauberkError
 from hauberk.secret import Secret
 
-#: Longer notes are none of ours.
+#: Longer notes are none, unless their reader says otherwise.
 MAX_BYTES: Final = 64 * 1024
 _ED25519: Final = b"\x01"
 _DASH: Final = "\u2014 "
@@ -148,13 +148,17 @@ def sign_note(text: str, keys: Iterable[SignerKey]) -> str:
     return text + "\n" + "".join(key.line(text) for key in keys)
 
 
-def read_note(content: str) -> Note:
+def read_note(content: str, limit: int = MAX_BYTES) -> Note:
     """Take a note apart, strictly.
+
+    Args:
+        content: The note.
+        limit: Characters that it may have.
 
     Raises:
         NoteError: Says what is wrong with its form.
     """
-    if len(content) > MAX_BYTES:
+    if len(content) > limit:
         raise NoteError("a note is not that long")
     text, gap, under = content.rpartition("\n\n")
     if not gap or not under:
