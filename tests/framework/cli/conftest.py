@@ -1,36 +1,18 @@
 """A folder made by `hauberk init`, and the command line run in this process."""
 
 import importlib
-import json
 import shutil
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
+from tests.ran import Ran
 
 from hauberk.cli.main import main
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
-
-
-@attrs.frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        assert self.out.endswith("\n")
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
+from tests.ran import Ran
 
 from hauberk.builtins import BUILTINS, Builtin
 from hauberk.cli.main import main
@@ -39,20 +39,6 @@ class Ports(Plugin):
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
 
 
 @define

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import define, frozen
+from attrs import define
+from tests.ran import Ran
 
 from hauberk import Secret
 from hauberk.builtins import BUILTINS, Builtin
@@ -69,20 +69,6 @@ class Entrance(Plugin):
     @hookimpl
     def on_commands(self) -> tuple[Command, ...]:
         return (*session_commands.COMMANDS, *token_commands.COMMANDS)
-
-
-@frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        assert self.out.count("\n") == 1
-        return json.loads(self.out)
 
 
 @define

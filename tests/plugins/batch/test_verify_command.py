@@ -8,23 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.plugins.batch.archives import FORMS, KEYS, bad, good, write, write_keys
+from tests.ran import Ran
 
 from hauberk.cli.main import main
 from hauberk_plugins.batch import columns, text
-
-
-@frozen
-class Ran:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture(autouse=True)

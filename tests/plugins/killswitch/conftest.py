@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import frozen
+from tests.ran import Ran
 
 from hauberk.cli.main import main
-
-
-@frozen
-class Ran:
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """What it printed with `--json`."""
-        return json.loads(self.out)
-
 
 Run = Callable[..., Ran]
 

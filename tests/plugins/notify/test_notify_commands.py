@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import frozen
 from notify_servers import MailServer, Webhook
 from ruamel.yaml import YAML
+from tests.ran import Ran
 
 import hauberk
 from hauberk.cli.main import main
-
-
-@frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
 
 Run = Callable[..., Ran]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from tests.ran import Ran
 
 import hauberk
 from hauberk import Severity
@@ -37,19 +36,6 @@ audit: {{witnesses: [file:../witness/checkpoint]}}
 recovery: {{folder: ../points, keep: 3}}
 {more}
 """
-
-
-@frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 class World:

@@ -14,10 +14,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
+from tests.ran import Ran
 
 from hauberk.cli.main import main
 from hauberk.command import started
@@ -32,19 +31,6 @@ state: state
 plugins: [killswitch, policy, bots, throttle, signing]
 encryption: {key: file:wrapping.key}
 """
-
-
-@attrs.frozen
-class Ran:
-    """What came of a command line."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
